@@ -1,0 +1,1 @@
+"""The floor all rooms stand on; it imports no room."""

@@ -1,0 +1,181 @@
+"""Every error that imcnas raises on purpose, the same in process and over gRPC.
+
+::
+
+    ImcnasError
+    |-- InvalidInput            the caller's input is wrong; `violations` name each field
+    |   |-- InvalidNetwork      a LayerList whose layers or shapes do not fit together
+    |   |-- InvalidCandidate    a candidate, block or search space outside what exists
+    |   |-- InvalidChip         a chip configuration with an impossible value
+    |   `-- InvalidRequest      anything else a caller asked for: data set, recipe, objective, limit
+    |-- NotPossible             the input is sound, but the state of things forbids it
+    |   |-- ChipTooSmall        the network needs more tiles than the chip has
+    |   `-- StudyConflict       a study of that name exists with other settings
+    |-- NotFound                a named thing does not exist
+    |-- TrainingFailed          one evaluation failed (diverged, crashed); others go on
+    |-- Unavailable             a service cannot be reached, or is draining; try again
+    |-- Overloaded              a service has no room for the call now; try again later
+    |-- DeadlineExceeded        the call took longer than its deadline
+    |-- Cancelled               the call was cancelled
+    `-- Internal                our own mistake; the message names an incident, the log has the rest
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing that is wrong with one field.
+
+    Parameters
+    ----------
+    field : str
+        Path of the field, such as ``layers[3].conv2d.kernel_size``.
+    description : str
+        What was got, what is allowed, and the fix.
+    """
+
+    field: str
+    description: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.description}"
+
+
+def violation(field: str, got: object, wanted: str, fix: str = "") -> Violation:
+    """Describe a wrong field in the one form that every message has."""
+    description = f"got {got!r}, wanted {wanted}"
+    return Violation(field, f"{description}; {fix}" if fix else description)
+
+
+def one_of(names: Iterable[str], got: str = "") -> str:
+    """Say which names are allowed, and which of them was probably meant."""
+    known = list(names)
+    text = "one of " + ", ".join(known)
+    close = get_close_matches(got, known, n=1)
+    return f"{text} (did you mean {close[0]}?)" if close and got not in known else text
+
+
+class ImcnasError(Exception):
+    """Root of the tree above.
+
+    Attributes
+    ----------
+    reason : str
+        Stable name of the class on the wire (google.rpc.ErrorInfo.reason).
+    violations : tuple of Violation
+        The fields at fault; empty where no single field is.
+    """
+
+    reason: ClassVar[str] = "ERROR"
+
+    def __init__(self, message: str, violations: Iterable[Violation] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.violations = tuple(violations)
+
+    @classmethod
+    def of(cls, *violations: Violation) -> ImcnasError:
+        """Make the error whose message is its violations, one after the other."""
+        return cls(". ".join(map(str, violations)), violations)
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.message, self.violations)
+
+
+class InvalidInput(ImcnasError):
+    """The caller's input is wrong; `violations` name each field."""
+
+    reason = "INVALID_INPUT"
+
+
+class InvalidNetwork(InvalidInput):
+    """A LayerList whose layers or shapes do not fit together."""
+
+    reason = "INVALID_NETWORK"
+
+
+class InvalidCandidate(InvalidInput):
+    """A candidate, block or search space outside what exists."""
+
+    reason = "INVALID_CANDIDATE"
+
+
+class InvalidChip(InvalidInput):
+    """A chip configuration with an impossible value."""
+
+    reason = "INVALID_CHIP"
+
+
+class InvalidRequest(InvalidInput):
+    """Anything else a caller asked for: data set, recipe, objective, limit."""
+
+    reason = "INVALID_REQUEST"
+
+
+class NotPossible(ImcnasError):
+    """The input is sound, but the state of things forbids it."""
+
+    reason = "NOT_POSSIBLE"
+
+
+class ChipTooSmall(NotPossible):
+    """The network needs more tiles than the chip has."""
+
+    reason = "CHIP_TOO_SMALL"
+
+
+class StudyConflict(NotPossible):
+    """A study of that name exists with other settings."""
+
+    reason = "STUDY_CONFLICT"
+
+
+class NotFound(ImcnasError):
+    """A named thing does not exist."""
+
+    reason = "NOT_FOUND"
+
+
+class TrainingFailed(ImcnasError):
+    """One evaluation failed (diverged, crashed); others go on."""
+
+    reason = "TRAINING_FAILED"
+
+
+class Unavailable(ImcnasError):
+    """A service cannot be reached, or is draining; try again."""
+
+    reason = "UNAVAILABLE"
+
+
+class Overloaded(ImcnasError):
+    """A service has no room for the call now; try again later."""
+
+    reason = "OVERLOADED"
+
+
+class DeadlineExceeded(ImcnasError):
+    """The call took longer than its deadline."""
+
+    reason = "DEADLINE_EXCEEDED"
+
+
+class Cancelled(ImcnasError):
+    """The call was cancelled."""
+
+    reason = "CANCELLED"
+
+
+class Internal(ImcnasError):
+    """Our own mistake; the message names an incident, the log has the rest."""
+
+    reason = "INTERNAL"

@@ -1,0 +1,1 @@
+"""One server bootstrap, one client channel and one error table for all rooms."""

@@ -1,0 +1,220 @@
+"""What crosses the searcher's door."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from services.common.candidate import Candidate
+from services.common.errors import InvalidRequest, violation
+from services.common.layers import Bits
+from services.common.space import SearchSpace
+from services.hw_oracle.types import ChipConfig, CostReport
+from services.trainer.types import AccuracyReport, DatasetInfo, TrainRecipe
+
+
+class Objective(StrEnum):
+    """The paper's fitness functions, all maximised."""
+
+    ACCURACY = "accuracy"
+    ACCURACY_PER_LATENCY = "accuracy/latency"
+    ACCURACY_PER_ENERGY = "accuracy/energy"
+
+
+class Strategy(StrEnum):
+    """Who proposes the next candidate."""
+
+    TPE = "tpe"
+    RANDOM = "random"
+
+
+class TrialState(StrEnum):
+    """A trial is finished when its row says complete or failed."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    FAILED = "failed"
+
+
+class Proposal(StrEnum):
+    """Where a trial's candidate came from."""
+
+    STRATEGY = "strategy"
+    """Asked of the strategy, possibly again after infeasible or duplicate proposals."""
+    MUTATION = "mutation"
+    """A feasible neighbour of the best, after the strategy ran out of attempts."""
+    DRAW = "draw"
+    """A feasible random draw, where no mutation was left either."""
+
+
+class StudyState(StrEnum):
+    """State of a study's search."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingLimits:
+    """What a candidate may need in training; over a limit it is infeasible and never trained.
+
+    Parameters
+    ----------
+    max_macs : int or None
+        Multiply-accumulates of one inference (default 300 million: minutes an epoch on one core).
+    max_params : int or None
+        Weights and biases (default 10 million).
+    max_training_memory_bytes : int or None
+        Estimated by `services.common.layers.training_memory_bytes` (default 4 GiB).
+    """
+
+    max_macs: int | None = 300_000_000
+    max_params: int | None = 10_000_000
+    max_training_memory_bytes: int | None = 4 * 2**30
+
+    def __post_init__(self) -> None:
+        wrong = [
+            violation(f"limits.{name}", value, "an integer of 1 or more")
+            for name in ("max_macs", "max_params", "max_training_memory_bytes")
+            if (value := getattr(self, name)) is not None and value < 1
+        ]
+        if wrong:
+            raise InvalidRequest.of(*wrong)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyConfig:
+    """Everything that decides a study's trials; two configurations that differ are two studies.
+
+    Parameters
+    ----------
+    name : str
+        The user's name for the study: 1 to 80 letters, digits, ``. _ -``.
+    dataset : DatasetInfo
+        As the trainer described it: shape and classes decide the networks, the fingerprint the data.
+    space : SearchSpace
+    objective : Objective
+    strategy : Strategy
+    chip : ChipConfig
+    chip_name : str
+        Preset or file that `chip` came from; for people only.
+    recipe : TrainRecipe
+    limits : TrainingLimits
+    bits : Bits
+        Bit widths of every layer.
+    seed : int
+        0 <= seed < 2**31.
+    startup_trials : int
+        Random trials before TPE models anything.
+    """
+
+    name: str
+    dataset: DatasetInfo
+    space: SearchSpace
+    objective: Objective
+    strategy: Strategy = Strategy.TPE
+    chip: ChipConfig
+    chip_name: str
+    recipe: TrainRecipe
+    limits: TrainingLimits = field(default_factory=TrainingLimits)
+    bits: Bits = Bits()
+    seed: int = 0
+    startup_trials: int = 10
+
+    def __post_init__(self) -> None:
+        wrong = []
+        plain = self.name and len(self.name) <= 80 and not self.name.startswith(".")
+        if not plain or not all(c.isascii() and (c.isalnum() or c in "._-") for c in self.name):
+            wrong.append(
+                violation("study", self.name, "1 to 80 letters, digits, dots, underscores or hyphens")
+            )
+        if not 0 <= self.seed < 2**31:
+            wrong.append(violation("seed", self.seed, "0 <= value < 2**31"))
+        if self.startup_trials < 1:
+            wrong.append(violation("startup_trials", self.startup_trials, "1 or more"))
+        if wrong:
+            raise InvalidRequest.of(*wrong)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One candidate of a study, from its proposal to its result.
+
+    Parameters
+    ----------
+    number : int
+        From 0, in the order of proposal.
+    candidate : Candidate
+    network_key : str
+    state : TrialState
+    proposal : Proposal
+    attempt : int
+        Attempt of the strategy that gave this candidate; earlier ones were infeasible or duplicates.
+    infeasible_proposals, duplicate_proposals : int
+        How many proposals of each kind came before it.
+    cost : CostReport
+        Exact, known before training.
+    accuracy : AccuracyReport or None
+        None while running or when failed.
+    fitness : float or None
+        The study's objective in its unit (see `services.searcher.objective`); None like `accuracy`.
+    failure : str
+        Why it failed; empty otherwise.
+    ask_s, cost_s, evaluate_s : float
+        Wall time of the suggestion, of all hardware costing, and of the evaluation as the loop saw it
+        (training and overhead).
+    started_at, finished_at : float
+        Unix time in seconds; finished_at is 0 while running.
+    """
+
+    number: int
+    candidate: Candidate
+    network_key: str
+    state: TrialState
+    proposal: Proposal
+    attempt: int
+    infeasible_proposals: int
+    duplicate_proposals: int
+    cost: CostReport
+    accuracy: AccuracyReport | None = None
+    fitness: float | None = None
+    failure: str = ""
+    ask_s: float = 0.0
+    cost_s: float = 0.0
+    evaluate_s: float = 0.0
+    started_at: float = 0.0
+    finished_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyStatus:
+    """A study at one moment.
+
+    Parameters
+    ----------
+    study_id : str
+    config : StudyConfig
+    state : StudyState
+    trials_wanted : int
+    complete, failed, running : int
+        Trials by state.
+    best : Trial or None
+        Of the highest fitness.
+    front : tuple of Trial
+        Complete trials undominated in accuracy, latency and energy, by rising latency.
+    failure : str
+        Why the search failed; empty otherwise.
+    """
+
+    study_id: str
+    config: StudyConfig
+    state: StudyState
+    trials_wanted: int
+    complete: int
+    failed: int
+    running: int
+    best: Trial | None
+    front: tuple[Trial, ...]
+    failure: str = ""

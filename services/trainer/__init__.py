@@ -1,0 +1,1 @@
+"""Accuracy of candidates: trained in PyTorch, inline or on a Ray cluster."""
