@@ -2,14 +2,274 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+from services.hw_oracle.chip import (
+    AdcConfig,
+    AdcConversion,
+    BufferConfig,
+    ChipConfig,
+    CrossbarConfig,
+    DacConfig,
+    DeviceConfig,
+    DeviceKind,
+    DigitalConfig,
+    PeConfig,
+    PimType,
+    Placement,
+    PoolingConfig,
+    TileConfig,
+    chip_hash,
+)
+
+__all__ = [
+    "AdcConfig",
+    "AdcConversion",
+    "AreaBreakdown",
+    "BufferConfig",
+    "ChipConfig",
+    "CostReport",
+    "CrossbarConfig",
+    "DacConfig",
+    "DeviceConfig",
+    "DeviceKind",
+    "DigitalConfig",
+    "EnergyBreakdown",
+    "LatencyBreakdown",
+    "LayerCost",
+    "PeConfig",
+    "PimType",
+    "Placement",
+    "PoolingConfig",
+    "PowerBreakdown",
+    "TileConfig",
+    "chip_hash",
+]
+
+
+class _Breakdown:
+    """One quantity by module; each subclass has one number a module, all of one unit."""
+
+    __slots__ = ()
+
+    @classmethod
+    def sum(cls, parts: Iterable[Self]) -> Self:
+        """Add breakdowns module by module; of none it is zero."""
+        listed: list[Any] = list(parts)
+        names = [f.name for f in fields(cls)]  # type: ignore[arg-type]  # every subclass is a dataclass
+        return cls(**{name: sum(getattr(part, name) for part in listed) + 0.0 for name in names})
+
+    def times(self, factor: float) -> Self:
+        """Scale each module."""
+        names = [f.name for f in fields(self)]  # type: ignore[arg-type]  # every subclass is a dataclass
+        return type(self)(**{name: getattr(self, name) * factor for name in names})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChipConfig:
-    """Placeholder replaced by the chip tree."""
+class LatencyBreakdown(_Breakdown):
+    """Busy time by module, summed over a layer's output points.
+
+    Reading the tile's output buffer is part of `buffer_read_ns` and again of `tile_merge_ns`: the modules
+    of a conv2d or linear layer sum to its busy time plus that read. `elementwise_ns` is the unit of add
+    and multiply.
+    """
+
+    crossbar_ns: float = 0.0
+    dac_ns: float = 0.0
+    adc_ns: float = 0.0
+    adder_ns: float = 0.0
+    shift_register_ns: float = 0.0
+    input_register_ns: float = 0.0
+    output_register_ns: float = 0.0
+    input_demux_ns: float = 0.0
+    output_mux_ns: float = 0.0
+    joint_module_ns: float = 0.0
+    elementwise_ns: float = 0.0
+    pooling_ns: float = 0.0
+    buffer_read_ns: float = 0.0
+    buffer_write_ns: float = 0.0
+    intra_tile_ns: float = 0.0
+    tile_merge_ns: float = 0.0
+    tile_transfer_ns: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AreaBreakdown(_Breakdown):
+    """Area by module."""
+
+    crossbar_um2: float = 0.0
+    dac_um2: float = 0.0
+    adc_um2: float = 0.0
+    adder_um2: float = 0.0
+    shift_register_um2: float = 0.0
+    input_register_um2: float = 0.0
+    output_register_um2: float = 0.0
+    input_demux_um2: float = 0.0
+    output_mux_um2: float = 0.0
+    joint_module_um2: float = 0.0
+    pooling_um2: float = 0.0
+    buffer_um2: float = 0.0
+
+    @property
+    def total_um2(self) -> float:
+        """Sum of all modules."""
+        return _total(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerBreakdown(_Breakdown):
+    """Power by module, each while it works."""
+
+    crossbar_w: float = 0.0
+    dac_w: float = 0.0
+    adc_w: float = 0.0
+    adder_w: float = 0.0
+    shift_register_w: float = 0.0
+    input_register_w: float = 0.0
+    output_register_w: float = 0.0
+    input_demux_w: float = 0.0
+    output_mux_w: float = 0.0
+    joint_module_w: float = 0.0
+    pooling_w: float = 0.0
+    buffer_read_w: float = 0.0
+    buffer_write_w: float = 0.0
+
+    @property
+    def total_w(self) -> float:
+        """Sum of all modules."""
+        return _total(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyBreakdown(_Breakdown):
+    """Energy by module of one inference."""
+
+    crossbar_nj: float = 0.0
+    dac_nj: float = 0.0
+    adc_nj: float = 0.0
+    adder_nj: float = 0.0
+    shift_register_nj: float = 0.0
+    input_register_nj: float = 0.0
+    output_register_nj: float = 0.0
+    input_demux_nj: float = 0.0
+    output_mux_nj: float = 0.0
+    joint_module_nj: float = 0.0
+    pooling_nj: float = 0.0
+    buffer_read_nj: float = 0.0
+    buffer_write_nj: float = 0.0
+
+    @property
+    def total_nj(self) -> float:
+        """Sum of all modules but the adder, whose energy MNSIM 2.0 reports and does not total."""
+        return _total(self) - self.adder_nj
+
+
+def _total(breakdown: Any) -> float:
+    return float(sum(getattr(breakdown, f.name) for f in fields(breakdown)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerCost:
+    """One layer on the chip.
+
+    Parameters
+    ----------
+    kind : str
+        As in `services.common.layers`.
+    pes_across, pes_down : int
+        PEs that output channels and bit slices are split over, and those that inputs are split over.
+    pes, tiles, first_tile : int
+        PEs and tiles taken (add and multiply take none), and the number of the first.
+    pes_per_tile : int
+        PEs in use in a full tile.
+    crossbars : int
+        Physical crossbars that hold weights.
+    rows_used, columns_used, groups_used : int
+        Of a PE, at most.
+    merge_distance_hops, transfer_distance_hops : float
+        To the layer's own aggregation tile, and from there to the farthest consumer.
+    begin_ns, finish_ns : float
+        Begin of the first and finish of the last output point.
+    occupancy_frac : float
+        Share of that interval in which the layer works.
+    area_um2, power_w, energy_nj : float
+        What the layer adds to the totals.
+    latency, area, power, energy : breakdowns
+    """
+
+    kind: str
+    pes_across: int
+    pes_down: int
+    pes: int
+    tiles: int
+    first_tile: int
+    pes_per_tile: int
+    crossbars: int
+    rows_used: int
+    columns_used: int
+    groups_used: int
+    merge_distance_hops: float
+    transfer_distance_hops: float
+    begin_ns: float
+    finish_ns: float
+    occupancy_frac: float
+    area_um2: float
+    power_w: float
+    energy_nj: float
+    latency: LatencyBreakdown
+    area: AreaBreakdown
+    power: PowerBreakdown
+    energy: EnergyBreakdown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostReport:
-    """Placeholder replaced by the cost report."""
+    """What one inference of a network costs on a chip.
+
+    Parameters
+    ----------
+    model_version : str
+        Version of the equations.
+    chip_hash : str
+        `chip_hash` of the chip.
+    latency_ns : float
+        From the input's arrival to the last output.
+    area_um2 : float
+        Of the tiles in use.
+    power_w : float
+        Sum over all modules of all layers as if all worked at once, as MNSIM 2.0 has it.
+    energy_nj : float
+    tiles, pes, crossbars : int
+        In use; crossbars are physical ones.
+    latency, area, power, energy : breakdowns
+        Sums over the layers.
+    accumulator_area, accumulator_power, accumulator_energy : breakdowns
+        Adders and buffer of the chip's accumulator for add and multiply. As in MNSIM 2.0 no total holds them.
+    layers : tuple of LayerCost
+        In the order of the network's layers.
+    """
+
+    model_version: str
+    chip_hash: str
+    latency_ns: float
+    area_um2: float
+    power_w: float
+    energy_nj: float
+    tiles: int
+    pes: int
+    crossbars: int
+    latency: LatencyBreakdown
+    area: AreaBreakdown
+    power: PowerBreakdown
+    energy: EnergyBreakdown
+    accumulator_area: AreaBreakdown
+    accumulator_power: PowerBreakdown
+    accumulator_energy: EnergyBreakdown
+    layers: tuple[LayerCost, ...]
+
+    @property
+    def average_power_w(self) -> float:
+        """Energy over latency."""
+        return self.energy_nj / self.latency_ns

@@ -1,0 +1,56 @@
+"""The few unit conversions that exist, and how quantities are written for people.
+
+Inside the project every quantity has one unit, which its name carries: ``_ns``, ``_nj``, ``_um2``, ``_w``.
+"""
+
+from __future__ import annotations
+
+NS_PER_US = 1e3
+NS_PER_MS = 1e6
+NS_PER_S = 1e9
+NJ_PER_UJ = 1e3
+NJ_PER_MJ = 1e6
+NJ_PER_J = 1e9
+UM2_PER_MM2 = 1e6
+MW_PER_W = 1e3
+
+_LATENCY = ((NS_PER_S, "s"), (NS_PER_MS, "ms"), (NS_PER_US, "us"), (1.0, "ns"))
+_ENERGY = ((NJ_PER_J, "J"), (NJ_PER_MJ, "mJ"), (NJ_PER_UJ, "uJ"), (1.0, "nJ"))
+_AREA = ((UM2_PER_MM2, "mm2"), (1.0, "um2"))
+_POWER = ((1.0, "W"), (1 / MW_PER_W, "mW"))
+_COUNT = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+
+
+def format_latency(latency_ns: float) -> str:
+    """Write a time with three digits in its largest fitting unit, such as ``1.02 ms``."""
+    return _scaled(latency_ns, _LATENCY)
+
+
+def format_energy(energy_nj: float) -> str:
+    """Write an energy with three digits in its largest fitting unit, such as ``30.1 uJ``."""
+    return _scaled(energy_nj, _ENERGY)
+
+
+def format_area(area_um2: float) -> str:
+    """Write an area with three digits in mm2 or um2."""
+    return _scaled(area_um2, _AREA)
+
+
+def format_power(power_w: float) -> str:
+    """Write a power with three digits in W or mW."""
+    return _scaled(power_w, _POWER)
+
+
+def format_count(count: int) -> str:
+    """Write a large count with three digits, such as ``12.4 M``; exact below 1000."""
+    return _scaled(count, _COUNT).rstrip()
+
+
+def _scaled(value: float, units: tuple[tuple[float, str], ...]) -> str:
+    """Use the largest unit in which `value`, rounded to three digits, is at least 1; else the smallest."""
+    rounded = float(f"{value:.3g}")
+    size, name = next((unit for unit in units if abs(rounded) >= unit[0]), units[-1])
+    digits = rounded / size
+    decimals = 0 if abs(digits) >= 100 else 1 if abs(digits) >= 10 else 2
+    text = f"{digits:.{decimals}f}" if size != 1.0 or digits % 1 else f"{digits:.0f}"
+    return f"{text} {name}"

@@ -1,0 +1,107 @@
+"""The one entry: what a network costs on a chip."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from services.common.layers import LayerList
+from services.hw_oracle.energy import accumulator, layer_energy, layer_power, network_tile
+from services.hw_oracle.latency import layer_time
+from services.hw_oracle.mapping import map_network
+from services.hw_oracle.placement import distances_hops
+from services.hw_oracle.schedule import latency_ns, schedule
+from services.hw_oracle.types import (
+    AreaBreakdown,
+    ChipConfig,
+    CostReport,
+    EnergyBreakdown,
+    LatencyBreakdown,
+    LayerCost,
+    PowerBreakdown,
+    chip_hash,
+)
+
+MODEL_VERSION = "1"
+"""Raised whenever an equation changes what a report says."""
+
+DEFAULT_CHIP = ChipConfig()
+
+
+def evaluate(network: LayerList, chip: ChipConfig = DEFAULT_CHIP) -> CostReport:
+    """Map, place, schedule and cost a network.
+
+    The model is MNSIM 2.0's (commit ca39ccb, whole-network pipeline, line-buffer mode 1), so that its
+    numbers and ours agree. Beyond MNSIM, any layer may read the network's input, and the first may be of
+    any kind: the input is there at time 0, comes no way, and is written to input buffers as any layer's
+    output is.
+
+    Parameters
+    ----------
+    network : LayerList
+    chip : ChipConfig
+        MNSIM 2.0's default chip unless given.
+
+    Returns
+    -------
+    CostReport
+
+    Raises
+    ------
+    InvalidNetwork
+        A layer that this kind of chip cannot hold, or too many output points.
+    InvalidChip
+        No buffer is as small and as wide as the chip and the network need.
+    ChipTooSmall
+        The network needs more tiles than the grid has.
+    """
+    mapping = map_network(network, chip)
+    tile = network_tile(mapping, chip)
+    distances = distances_hops(network, mapping, chip)
+    times = [layer_time(network, i, mapping, chip, distance) for i, distance in enumerate(distances)]
+    done = schedule(network, [time.durations_ns for time in times])
+    tile_area = tile.area()
+    layers = []
+    for index, (layer, mapped) in enumerate(zip(network.layers, mapping.layers, strict=True)):
+        latency = times[index].modules
+        area = tile_area.times(mapped.tiles)
+        power = layer_power(layer, mapped, tile)
+        energy = layer_energy(power, latency)
+        begin_ns, finish_ns = float(done[index].begin_ns[0]), float(done[index].finish_ns[-1])
+        layers.append(
+            LayerCost(
+                kind=layer.kind,
+                **asdict(mapped),
+                merge_distance_hops=distances[index][0],
+                transfer_distance_hops=distances[index][1],
+                begin_ns=begin_ns,
+                finish_ns=finish_ns,
+                occupancy_frac=float(times[index].durations_ns.sum()) / (finish_ns - begin_ns),
+                area_um2=area.total_um2,
+                power_w=power.total_w,
+                energy_nj=energy.total_nj,
+                latency=latency,
+                area=area,
+                power=power,
+                energy=energy,
+            )
+        )
+    accumulator_area, accumulator_power, accumulator_energy = accumulator(mapping, chip)
+    return CostReport(
+        model_version=MODEL_VERSION,
+        chip_hash=chip_hash(chip),
+        latency_ns=latency_ns(network, done),
+        area_um2=sum(layer.area_um2 for layer in layers),
+        power_w=sum(layer.power_w for layer in layers),
+        energy_nj=sum(layer.energy_nj for layer in layers),
+        tiles=mapping.tiles,
+        pes=sum(layer.pes for layer in layers),
+        crossbars=sum(layer.crossbars for layer in layers),
+        latency=LatencyBreakdown.sum(layer.latency for layer in layers),
+        area=AreaBreakdown.sum(layer.area for layer in layers),
+        power=PowerBreakdown.sum(layer.power for layer in layers),
+        energy=EnergyBreakdown.sum(layer.energy for layer in layers),
+        accumulator_area=accumulator_area,
+        accumulator_power=accumulator_power,
+        accumulator_energy=accumulator_energy,
+        layers=tuple(layers),
+    )
