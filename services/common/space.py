@@ -123,7 +123,9 @@ def load_space(name: str) -> SearchSpace:
 def space_from_dict(table: dict[str, Any]) -> SearchSpace:
     """Build a space from a TOML table or a stored study; unknown keys are errors."""
     values = dict(table)
-    head = dict(values.pop("head", {}))
+    head = values.pop("head", {})
+    if not isinstance(head, dict):
+        raise InvalidCandidate.of(violation("head", head, "a table"))
     known = ("block_types", "kernel_counts", "min_depth", "max_depth", "projection")
     wrong = [Violation(k, f"unknown key, wanted {one_of(known, k)}") for k in values if k not in known]
     wrong += [

@@ -18,7 +18,6 @@ _LATENCY = ((NS_PER_S, "s"), (NS_PER_MS, "ms"), (NS_PER_US, "us"), (1.0, "ns"))
 _ENERGY = ((NJ_PER_J, "J"), (NJ_PER_MJ, "mJ"), (NJ_PER_UJ, "uJ"), (1.0, "nJ"))
 _AREA = ((UM2_PER_MM2, "mm2"), (1.0, "um2"))
 _POWER = ((1.0, "W"), (1 / MW_PER_W, "mW"))
-_COUNT = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
 def format_latency(latency_ns: float) -> str:
@@ -39,11 +38,6 @@ def format_area(area_um2: float) -> str:
 def format_power(power_w: float) -> str:
     """Write a power with three digits in W or mW."""
     return _scaled(power_w, _POWER)
-
-
-def format_count(count: int) -> str:
-    """Write a large count with three digits, such as ``12.4 M``; exact below 1000."""
-    return _scaled(count, _COUNT).rstrip()
 
 
 def _scaled(value: float, units: tuple[tuple[float, str], ...]) -> str:

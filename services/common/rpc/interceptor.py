@@ -1,0 +1,128 @@
+"""What every served call has: metrics, a deadline, and errors that are statuses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from time import perf_counter
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+from grpc_status import rpc_status
+from prometheus_client import CollectorRegistry, Counter, Histogram, Info
+
+from services import __version__
+from services.common.errors import DeadlineExceeded, InvalidRequest, violation
+from services.common.rpc.limits import DEFAULT_DEADLINE_S
+from services.common.rpc.status import to_status
+
+_LABELS = ("grpc_type", "grpc_service", "grpc_method")
+_BUCKETS_S = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
+
+
+class CallMetrics:
+    """Metrics of served calls, under the names that gRPC dashboards know."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.started = Counter("grpc_server_started", "Calls begun.", _LABELS, registry=registry)
+        self.handled = Counter(
+            "grpc_server_handled", "Calls ended, by status.", (*_LABELS, "grpc_code"), registry=registry
+        )
+        self.seconds = Histogram(
+            "grpc_server_handling_seconds", "Time to the end of a call.", _LABELS,
+            registry=registry, buckets=_BUCKETS_S,
+        )  # fmt: skip
+        Info("imcnas_build", "Version that runs.", registry=registry).info({"version": __version__})
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Counts and times calls of all four kinds and turns what they raise into statuses.
+
+    Handlers are coroutines or asynchronous generators.
+    """
+
+    def __init__(self, metrics: CallMetrics, deadline_s: float = DEFAULT_DEADLINE_S) -> None:
+        self._metrics = metrics
+        self._deadline_s = deadline_s
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Wrap the handler of one call."""
+        handler = await continuation(handler_call_details)
+        if handler is None:  # no such method; gRPC answers UNIMPLEMENTED
+            return None
+        kind = f"{_side(handler.request_streaming)}_{_side(handler.response_streaming)}"
+        behavior = getattr(handler, kind)
+        service, method = handler_call_details.method.lstrip("/").split("/", 1)
+        grpc_type = {
+            "unary_unary": "unary",
+            "unary_stream": "server_stream",
+            "stream_unary": "client_stream",
+            "stream_stream": "bidi_stream",
+        }[kind]
+        labels = (grpc_type, service, method)
+        # gRPC would answer bytes that are no message with the exception's text, so read them here.
+        later = None if handler.request_streaming else handler.request_deserializer
+
+        async def unary(request: Any, context: Any) -> Any:
+            async with self._watched(labels, context), self._in_time(context):
+                return await behavior(_read(later, request), context)
+
+        async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
+            async with (
+                self._watched(labels, context),
+                aclosing(behavior(_read(later, request), context)) as responses,
+            ):
+                async for response in responses:
+                    yield response
+
+        make = getattr(grpc, f"{kind}_rpc_method_handler")
+        wrapped = stream if handler.response_streaming else unary
+        now = handler.request_deserializer if handler.request_streaming else None
+        return make(wrapped, now, handler.response_serializer)
+
+    @asynccontextmanager
+    async def _watched(self, labels: tuple[str, str, str], context: Any) -> AsyncIterator[None]:
+        self._metrics.started.labels(*labels).inc()
+        begin, code = perf_counter(), grpc.StatusCode.OK
+        try:
+            yield
+        except asyncio.CancelledError:  # the client hung up, or its deadline passed
+            late = (context.time_remaining() or 1) <= 0
+            code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
+            raise
+        except Exception as error:
+            status = rpc_status.to_status(to_status(error, "/".join(labels[1:])))
+            code = status.code
+            await context.abort(code, status.details, status.trailing_metadata)
+        finally:
+            self._metrics.handled.labels(*labels, code.name).inc()
+            self._metrics.seconds.labels(*labels).observe(perf_counter() - begin)
+
+    @asynccontextmanager
+    async def _in_time(self, context: Any) -> AsyncIterator[None]:
+        """Give a call without a deadline the default one; a stream ends with the work that it reports."""
+        limit_s = self._deadline_s if context.time_remaining() is None else None
+        try:
+            async with asyncio.timeout(limit_s) as timer:
+                yield
+        except TimeoutError:
+            if timer.expired():
+                raise DeadlineExceeded(f"not done in {limit_s} s: set a longer deadline") from None
+            raise
+
+
+def _read(deserializer: Callable[[Any], Any] | None, request: Any) -> Any:
+    try:
+        return deserializer(request) if deserializer else request
+    except DecodeError:
+        raise InvalidRequest.of(violation("request", "other bytes", "a message of this call")) from None
+
+
+def _side(streaming: bool) -> str:
+    return "stream" if streaming else "unary"

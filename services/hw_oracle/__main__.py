@@ -1,0 +1,10 @@
+"""``python -m services.hw_oracle``: serve until SIGTERM or Ctrl-C; the environment holds the settings."""
+
+from __future__ import annotations
+
+from services.common.rpc.server import serve_alone
+from services.common.settings import OracleSettings
+from services.hw_oracle.server import serve
+
+if __name__ == "__main__":
+    serve_alone(serve, OracleSettings)

@@ -1,0 +1,77 @@
+"""What each file may load, seen from fresh interpreters."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2] / "services"
+DOORS = {"server", "client", "convert", "metrics", "__main__", "pool"}
+WIRE = {"grpc", "google.protobuf", "prometheus_client"}
+HEAVY = {"torch", "ray", "hyperopt", "sklearn", "sqlalchemy", "matplotlib"}
+
+
+def modules(room: str, *, doors: bool = False) -> list[str]:
+    names = sorted(f.stem for f in (ROOT / room).glob("*.py") if f.stem != "__init__")
+    return [f"services.{room}.{name}" for name in names if doors or name not in DOORS | {"settings"}]
+
+
+def loaded_by(names: list[str]) -> set[str]:
+    assert names
+    code = (
+        f"import importlib, json, sys\nfor n in {names!r}: importlib.import_module(n)\n"
+        "print(json.dumps(list(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("room", ["common", "hw_oracle", "trainer", "searcher"])
+def test_the_core_of_a_room_loads_no_wire_and_no_other_core(room: str):
+    # torch and hyperopt load what they like themselves; the last test looks at their files
+    own = {"trainer": {"build", "fit", "inline"}, "searcher": {"tpe", "space"}}.get(room, set())
+    names = [n for n in modules(room) if n.rsplit(".", 1)[1] not in own]
+    allowed = {"searcher": {"sqlalchemy", "matplotlib"}, "trainer": {"sklearn"}}.get(room, set())
+    loaded = loaded_by(names)
+    assert not loaded & (WIRE | HEAVY - allowed)
+    others = {"hw_oracle", "trainer", "searcher"} - {room}
+    foreign = [m for m in loaded if m.startswith(tuple(f"services.{o}." for o in others))]
+    assert all(m.rsplit(".", 1)[1] in {"types", "client", "chip", "checked", "convert"} for m in foreign), foreign
+
+
+@pytest.mark.slow
+def test_a_client_needs_grpc_and_protobuf_alone():
+    loaded = loaded_by([f"services.{room}.client" for room in ("hw_oracle", "trainer", "searcher")])
+    assert not loaded & (HEAVY | {"numpy", "prometheus_client", "pydantic"})
+
+
+@pytest.mark.slow
+def test_the_oracle_serves_without_torch_and_ray():
+    assert not loaded_by(modules("hw_oracle", doors=True)) & {"torch", "ray", "hyperopt", "sqlalchemy"}
+
+
+@pytest.mark.slow
+def test_the_command_shows_its_help_without_loading_anything_heavy():
+    assert not loaded_by(["services.cli.__main__"]) & (HEAVY | {"numpy", "grpc"})
+
+
+@pytest.mark.parametrize(
+    ("library", "homes"),
+    [
+        ("ray", {"trainer/pool.py"}),
+        ("hyperopt", {"searcher/space.py", "searcher/tpe.py"}),
+        ("sqlalchemy", {"searcher/store.py", "searcher/rows.py"}),
+    ],
+)
+def test_a_library_is_imported_only_where_it_lives(library: str, homes: set[str]):
+    found = {
+        str(file.relative_to(ROOT))
+        for file in ROOT.rglob("*.py")
+        for line in file.read_text("utf-8").splitlines()
+        if line.strip().startswith((f"import {library}", f"from {library}"))
+    }
+    assert found <= homes, found - homes
+    assert found
