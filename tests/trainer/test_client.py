@@ -1,0 +1,210 @@
+"""One trainer, wherever it is: in this process and over gRPC it trains, tells and refuses alike."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from services.common.candidate import parse_candidate
+from services.common.errors import Cancelled, InvalidRequest, NotFound, TrainingFailed, Unavailable
+from services.common.rpc.channel import STREAM_ATTEMPTS
+from services.common.rpc.server import RpcServer
+from services.common.settings import TrainerSettings
+from services.trainer.client import Trainer
+from services.trainer.evaluator import Evaluator
+from services.trainer.server import SERVICE, TrainerServicer, trainer_server
+from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest, TrainRecipe
+
+EPOCHS = tuple(
+    EpochReport(epoch=n, train_loss_nats=1.0 / n, validation_accuracy_frac=0.1 * n, elapsed_s=float(n))
+    for n in (1, 2, 3)
+)
+REPORT = AccuracyReport(
+    network_key="0" * 64,
+    accuracy_frac=0.3,
+    accuracy_stderr_frac=0.02,
+    validation_images=400,
+    epochs=EPOCHS,
+    train_s=3.0,
+    device="cpu",
+    torch_version="none",
+)
+
+
+class Scripted(Evaluator):
+    """Trains nothing, in no time."""
+
+    def __init__(self) -> None:
+        super().__init__(slots=2)
+        self.trained: list[str] = []
+        self.before: Callable[[], None] = lambda: None
+
+    def _train(
+        self, slot: int, request: EvaluationRequest, on_epoch: Callable[[EpochReport], None]
+    ) -> AccuracyReport:
+        self.trained.append(request.request_id)
+        self.before()
+        for epoch in EPOCHS:
+            on_epoch(epoch)
+        return REPORT
+
+
+def make_request(**changes: Any) -> EvaluationRequest:
+    settings = {
+        "candidate": parse_candidate("VGG8-RES16"),
+        "dataset": "digits",
+        "recipe": TrainRecipe(name="quick", epochs=3),
+    }
+    return EvaluationRequest(**(settings | changes))
+
+
+@pytest.fixture(scope="module")
+def core() -> Iterator[Scripted]:
+    with Scripted() as core:
+        yield core
+
+
+@pytest.fixture(scope="module")
+def address(host: Any, any_ports: dict[str, Any], core: Scripted) -> str:
+    return f"127.0.0.1:{host.start(trainer_server(core, TrainerSettings(**any_ports))).calls}"
+
+
+@pytest.fixture(params=["in process", "over gRPC"])
+def trainer(request: pytest.FixtureRequest, core: Scripted, address: str) -> Iterator[Evaluator | Trainer]:
+    core.before = lambda: None
+    if request.param == "in process":
+        yield core
+    else:
+        with Trainer(address) as trainer:
+            yield trainer
+
+
+def test_every_epoch_is_told_once_and_the_report_ends_it(trainer: Evaluator | Trainer) -> None:
+    told: list[EpochReport] = []
+    assert trainer.evaluate(make_request(), told.append) == REPORT
+    assert tuple(told) == EPOCHS
+    assert trainer.evaluate(make_request()) == REPORT
+
+
+def test_what_training_raises_is_raised_to_the_caller(trainer: Evaluator | Trainer, core: Scripted) -> None:
+    def fail() -> None:
+        raise TrainingFailed("the loss is not a number")
+
+    core.before = fail
+    with pytest.raises(TrainingFailed, match="the loss is not a number"):
+        trainer.evaluate(make_request())
+
+
+def test_what_on_epoch_raises_is_raised_to_the_caller(trainer: Evaluator | Trainer) -> None:
+    def enough(_: EpochReport) -> None:
+        raise InterruptedError("enough")
+
+    with pytest.raises(InterruptedError, match="enough"):
+        trainer.evaluate(make_request(), enough)
+
+
+def test_an_id_asked_again_is_one_training(trainer: Evaluator | Trainer, core: Scripted) -> None:
+    id_ = f"again {type(trainer).__name__}"
+    for _ in range(2):
+        assert trainer.evaluate(make_request(request_id=id_)) == REPORT
+    assert core.trained.count(id_) == 1
+    with pytest.raises(InvalidRequest, match="request_id"):
+        trainer.evaluate(make_request(request_id=id_, seed=1))
+
+
+def test_an_unknown_data_set_is_not_found(trainer: Evaluator | Trainer) -> None:
+    with pytest.raises(NotFound, match="nothing of the kind"):
+        trainer.dataset("nothing of the kind")
+    with pytest.raises(NotFound, match="nothing of the kind"):
+        trainer.evaluate(make_request(dataset="nothing of the kind"))
+
+
+def test_data_sets_and_versions_are_the_cores_own(trainer: Evaluator | Trainer, core: Scripted) -> None:
+    assert trainer.dataset("digits") == core.dataset("digits")
+    assert trainer.info() == core.info()
+
+
+class BreaksOff(TrainerServicer):
+    """Loses the stream after its first event, as often as told."""
+
+    breaks = 0
+
+    async def Evaluate(self, request: Any, context: Any) -> Any:  # noqa: N802
+        async for event in super().Evaluate(request, context):
+            yield event
+            if self.breaks:
+                self.breaks -= 1
+                raise Unavailable("the connection is gone")
+
+
+class SaysNothing(TrainerServicer):
+    """Loses every stream before its first event."""
+
+    asked = 0
+
+    async def Evaluate(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.asked += 1
+        raise Cancelled("the trainer was closed")
+        yield
+
+
+def connect(host: Any, any_ports: dict[str, Any], servicer: TrainerServicer) -> Trainer:
+    from prometheus_client import CollectorRegistry
+
+    from services.common.pb.imcnas.v1.trainer_pb2_grpc import add_TrainerServiceServicer_to_server
+
+    server = RpcServer(
+        SERVICE,
+        lambda s: add_TrainerServiceServicer_to_server(servicer, s),
+        TrainerSettings(**any_ports),
+        CollectorRegistry(),
+    )
+    trainer = Trainer(f"127.0.0.1:{host.start(server).calls}")
+    trainer._remote._pause_s = 0.0
+    return trainer
+
+
+def test_a_stream_that_breaks_is_resumed_without_a_second_training(
+    host: Any, any_ports: dict[str, Any]
+) -> None:
+    core, told = Scripted(), list[EpochReport]()
+    servicer = BreaksOff(core)
+    servicer.breaks = 5
+    with connect(host, any_ports, servicer) as trainer:
+        assert trainer.evaluate(make_request(), told.append) == REPORT
+    assert tuple(told) == EPOCHS
+    assert servicer.breaks == 0
+    assert len(core.trained) == 1
+
+
+def test_a_stream_that_never_says_anything_is_given_up(host: Any, any_ports: dict[str, Any]) -> None:
+    servicer = SaysNothing(Scripted())
+    with (
+        connect(host, any_ports, servicer) as trainer,
+        pytest.raises(Cancelled, match="the trainer was closed"),
+    ):
+        trainer.evaluate(make_request())
+    assert servicer.asked == STREAM_ATTEMPTS
+
+
+def test_a_caller_who_comes_back_finds_the_training_that_it_left(core: Scripted, address: str) -> None:
+    entered, release = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        entered.set()
+        release.wait(10)
+
+    core.before = wait
+    with Trainer(address) as left, Trainer(address) as back, ThreadPoolExecutor() as threads:
+        first = threads.submit(left.evaluate, make_request(request_id="left"))
+        assert entered.wait(10)
+        left.close()
+        assert isinstance(first.exception(10), Cancelled)
+        second = threads.submit(back.evaluate, make_request(request_id="left"))
+        release.set()
+        assert second.result(10) == REPORT
+    assert core.trained.count("left") == 1
