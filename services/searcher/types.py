@@ -206,6 +206,8 @@ class StudyStatus:
         Complete trials undominated in accuracy, latency and energy, by rising latency.
     failure : str
         Why the search failed; empty otherwise.
+    note : str
+        Why a finished search has fewer trials than wanted; empty otherwise.
     """
 
     study_id: str
@@ -218,3 +220,4 @@ class StudyStatus:
     best: Trial | None
     front: tuple[Trial, ...]
     failure: str = ""
+    note: str = ""

@@ -1,0 +1,244 @@
+"""Figures of a study, of the kind that the literature shows: how accurate, at what latency and energy.
+
+Drawn with Matplotlib's objects alone: no display, no global state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise, product
+from typing import Any, cast
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from services.common.units import NJ_PER_UJ, NS_PER_MS, format_energy, format_latency
+from services.searcher.pareto import front_indices
+from services.searcher.types import Proposal, Strategy, StudyStatus, Trial, TrialState
+from services.trainer.types import AccuracyReport
+
+# Okabe and Ito's palette: told apart by the colour-blind, and in print.
+_BLUE, _GREY, _GREEN, _VERMILION, _ORANGE = "#0072B2", "#7A7A7A", "#009E73", "#D55E00", "#E69F00"
+_INK = "#222222"
+
+_DRAWN, _MODELLED, _MUTATED = "random draw", "proposed by the model", "mutation of the best"
+_SERIES: dict[str, dict[str, Any]] = {
+    _DRAWN: {"color": _GREY, "fmt": "o", "markerfacecolor": "white", "markersize": 5},
+    _MODELLED: {"color": _BLUE, "fmt": "o", "markersize": 5},
+    _MUTATED: {"color": _GREEN, "fmt": "^", "markersize": 5.5},
+}
+"""Where a trial came from, and how it is drawn."""
+
+_Point = tuple[float, float]
+_Segment = tuple[_Point, _Point]
+
+_LOG_RATIO = 10.0
+"""A cost axis is logarithmic where the largest cost exceeds the least by more."""
+
+
+def accuracy_figure(status: StudyStatus, trials: Sequence[Trial]) -> Figure:
+    """Draw each trial's accuracy in order of proposal, the highest so far, and their distribution.
+
+    There must be a complete trial, here as in every figure.
+    """
+    figure, complete = _new_figure(), _complete(trials)
+    main, side = figure.subplots(1, 2, sharey=True, width_ratios=(4.5, 1))
+    _draw_trials(main, status, trials, _number)
+    highest = accumulate(map(_percent, complete), max)
+    line = [*zip(map(_number, complete), highest, strict=True)]
+    _draw_line(main, line, "highest so far")
+    main.set_xlabel("trial")
+    main.xaxis.set_major_locator(MaxNLocator(integer=True))
+    bins = min(20, max(6, len(complete) // 4))
+    side.hist(
+        [*map(_percent, complete)], bins, orientation="horizontal", color=_BLUE, alpha=0.8, edgecolor="white"
+    )
+    side.set_xlabel("trials")
+    side.xaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
+    _style(side)
+    side.tick_params(axis="y", length=0)
+    _finish(figure, main, status, "Distribution of accuracy over the trials", line, complete, _number)
+    return figure
+
+
+def latency_figure(status: StudyStatus, trials: Sequence[Trial]) -> Figure:
+    """Draw accuracy against latency, and the front of the two."""
+    return _cost_figure(status, trials, "Accuracy against latency", "latency (ms)", _latency_ms)
+
+
+def energy_figure(status: StudyStatus, trials: Sequence[Trial]) -> Figure:
+    """Draw accuracy against energy, and the front of the two."""
+    return _cost_figure(status, trials, "Accuracy against energy", "energy per inference (µJ)", _energy_uj)
+
+
+def _cost_figure(
+    status: StudyStatus, trials: Sequence[Trial], title: str, label: str, cost: Callable[[Trial], float]
+) -> Figure:
+    figure, complete = _new_figure(), _complete(trials)
+    axes = figure.subplots()
+    costs = [*map(cost, complete)]
+    if max(costs) > _LOG_RATIO * min(costs):
+        axes.set_xscale("log")
+        few_decades = max(costs) < _LOG_RATIO**2.5 * min(costs)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few_decades else (1,)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    _draw_trials(axes, status, trials, cost)
+    points = [(x, -_percent(trial)) for x, trial in zip(costs, complete, strict=True)]
+    front = [points[i] for i in front_indices(points)]
+    right = axes.get_xlim()[1]  # the last step goes on to the edge: at no cost seen is more accurate
+    line = [*((x, -y) for x, y in front), (right, -front[-1][1])]
+    _draw_line(axes, line, "front")
+    axes.set_xlim(right=right)
+    axes.set_xlabel(label)
+    _finish(figure, axes, status, title, line, complete, cost)
+    return figure
+
+
+def _new_figure() -> Figure:
+    return Figure(figsize=(7.4, 4.7), dpi=200, layout="constrained")
+
+
+def _draw_trials(
+    axes: Axes, status: StudyStatus, trials: Sequence[Trial], x_of: Callable[[Trial], float]
+) -> None:
+    """Draw each series with one standard error up and down."""
+    series = _origins(status, trials)
+    for name, looks in _SERIES.items():
+        members = [trial for trial in _complete(trials) if series[trial.number] == name]
+        if members:
+            xs, ys = [*map(x_of, members)], [*map(_percent, members)]
+            axes.errorbar(
+                xs, ys, [*map(_stderr_percent, members)], label=name, elinewidth=0.6, zorder=3, **looks
+            )
+
+
+def _draw_line(axes: Axes, line: Sequence[_Point], label: str) -> None:
+    axes.plot(
+        *zip(*line, strict=True),
+        drawstyle="steps-post",
+        color=_VERMILION,
+        linewidth=1.4,
+        zorder=2,
+        label=label,
+    )
+
+
+def _finish(
+    figure: Figure,
+    axes: Axes,
+    status: StudyStatus,
+    title: str,
+    line: Sequence[_Point],
+    complete: Sequence[Trial],
+    x_of: Callable[[Trial], float],
+) -> None:
+    """Add title, legend, and the best with its name."""
+    config, best = status.config, status.best
+    count = f"n = {status.complete}" + (f" and {status.failed} failed" if status.failed else "")
+    about = f"study {config.name} · {config.dataset.name} · objective {config.objective} · {count}"
+    axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=_INK, pad=20)
+    axes.text(0, 1.025, about, transform=axes.transAxes, fontsize=8.5, color=_GREY)
+    axes.margins(y=0.12)  # room for the label
+    axes.set_ylabel("validation accuracy (%), ± 1 standard error")
+    _style(axes)
+    if best is None:
+        return
+    x, y = x_of(best), _percent(best)
+    axes.plot(
+        [x], [y], "*", markersize=15, color=_ORANGE, markeredgecolor=_INK, markeredgewidth=0.8, zorder=5,
+        label="best by the objective",
+    )  # fmt: skip
+    figure.legend(loc="outside lower left", ncols=5, frameon=False, fontsize=8.5, handletextpad=0.4)
+    cost = f"{format_latency(best.cost.latency_ns)}, {format_energy(best.cost.energy_nj)}"
+    label = f"{_wrapped(str(best.candidate))}\n{y:.1f} % at {cost.replace(' u', ' µ')}"
+    _place(figure, axes, label, (x, y), [*_bars(complete, x_of), *_steps(line)])
+
+
+def _bars(complete: Sequence[Trial], x_of: Callable[[Trial], float]) -> list[_Segment]:
+    """Error bars, whose middles are the points."""
+    spans = [(x_of(trial), _percent(trial), _stderr_percent(trial)) for trial in complete]
+    return [((x, y - error), (x, y + error)) for x, y, error in spans]
+
+
+def _steps(line: Sequence[_Point]) -> list[_Segment]:
+    """Segments of a line drawn in steps."""
+    corners = [(after[0], before[1]) for before, after in pairwise(line)]
+    return [*zip(line, corners, strict=False), *zip(corners, line[1:], strict=True)]
+
+
+def _place(figure: Figure, axes: Axes, label: str, target: _Point, segments: Sequence[_Segment]) -> None:
+    """Write `label` near `target` where it hides least of the segments; layout and scales must be final."""
+    figure.draw_without_rendering()
+    text = axes.annotate(
+        label, target, (0, 0), textcoords="offset points", fontsize=8, color=_INK, va="center", ha="center",
+        arrowprops={"arrowstyle": "-", "color": _INK, "linewidth": 0.6, "shrinkB": 6}, zorder=6,
+        bbox={"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
+    )  # fmt: skip
+    begins, ends = (axes.transData.transform([segment[i] for segment in segments]) for i in (0, 1))
+    pixels = np.linspace(begins, ends, 41).reshape(-1, 2)
+    inside, at_target = axes.get_window_extent(), text.get_window_extent().padded(8)
+
+    def badness(offset: tuple[float, float]) -> tuple[bool, int, float]:
+        box = at_target.translated(*(figure.dpi / 72 * part for part in offset))
+        outside = not (inside.contains(box.x0, box.y0) and inside.contains(box.x1, box.y1))
+        return outside, int(box.count_contains(pixels)), abs(offset[0]) + 2 * abs(offset[1])
+
+    text.set_position(min(product(range(-220, 221, 20), range(-140, 141, 14)), key=badness))
+    text.set_in_layout(False)
+
+
+def _style(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="#E6E6E6", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=9, colors=_INK)
+
+
+def _origins(status: StudyStatus, trials: Sequence[Trial]) -> dict[int, str]:
+    """Series of each trial by its number; start-up is random and counts trials that did not fail."""
+    config, series, told = status.config, {}, 0
+    for trial in trials:
+        startup = config.strategy is Strategy.RANDOM or told < config.startup_trials
+        if trial.proposal is Proposal.MUTATION:
+            series[trial.number] = _MUTATED
+        else:
+            series[trial.number] = _DRAWN if startup or trial.proposal is Proposal.DRAW else _MODELLED
+        told += trial.state is not TrialState.FAILED
+    return series
+
+
+def _complete(trials: Sequence[Trial]) -> list[Trial]:
+    return [trial for trial in trials if trial.accuracy is not None]
+
+
+def _wrapped(name: str, width: int = 28) -> str:
+    """Break a compact name after a hyphen into lines of about `width`."""
+    lines = [""]
+    for block in name.split("-"):
+        if lines[-1] and len(lines[-1]) + len(block) >= width:
+            lines.append("")
+        lines[-1] += f"{block}-"
+    return "\n".join(lines)[:-1]
+
+
+def _number(trial: Trial) -> float:
+    return float(trial.number)
+
+
+def _latency_ms(trial: Trial) -> float:
+    return trial.cost.latency_ns / NS_PER_MS
+
+
+def _energy_uj(trial: Trial) -> float:
+    return trial.cost.energy_nj / NJ_PER_UJ
+
+
+def _percent(trial: Trial) -> float:
+    return 100 * cast(AccuracyReport, trial.accuracy).accuracy_frac  # only complete trials are drawn
+
+
+def _stderr_percent(trial: Trial) -> float:
+    return 100 * cast(AccuracyReport, trial.accuracy).accuracy_stderr_frac

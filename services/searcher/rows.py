@@ -1,0 +1,127 @@
+"""The tables of the store, and how studies and trials stand in their rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.common.candidate import parse_blocks
+from services.common.codec import dumps, loads, to_jsonable
+from services.hw_oracle.types import CostReport
+from services.searcher.types import Proposal, StudyConfig, StudyState, Trial, TrialState
+from services.trainer.types import AccuracyReport
+
+SCHEMA_VERSION = 1
+"""Raised with every change of the tables below; a migration starts from the number in the file."""
+
+TABLES = sa.MetaData()
+SCHEMA = sa.Table("schema_version", TABLES, sa.Column("version", sa.Integer, primary_key=True))
+STUDIES = sa.Table(
+    "studies",
+    TABLES,
+    sa.Column("study_id", sa.String, primary_key=True),
+    sa.Column("name", sa.String, nullable=False, unique=True),
+    sa.Column("config", sa.Text, nullable=False),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("trials_wanted", sa.Integer, nullable=False),
+    sa.Column("failure", sa.Text, nullable=False, default=""),
+    sa.Column("note", sa.Text, nullable=False, default=""),
+    sa.Column("created_at", sa.Float, nullable=False),
+)
+TRIALS = sa.Table(
+    "trials",
+    TABLES,
+    sa.Column("study_id", sa.ForeignKey("studies.study_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("blocks", sa.String, nullable=False),  # compact form; head and projection are the space's
+    sa.Column("network_key", sa.String, nullable=False),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("proposal", sa.String, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("infeasible_proposals", sa.Integer, nullable=False),
+    sa.Column("duplicate_proposals", sa.Integer, nullable=False),
+    sa.Column("cost", sa.Text, nullable=False),  # totals alone
+    sa.Column("cost_layers", sa.Text, nullable=False),  # 20 times as long, and seldom read
+    sa.Column("accuracy", sa.Text),
+    sa.Column("fitness", sa.Float),
+    sa.Column("failure", sa.Text, nullable=False),
+    sa.Column("ask_s", sa.Float, nullable=False),
+    sa.Column("cost_s", sa.Float, nullable=False),
+    sa.Column("evaluate_s", sa.Float, nullable=False),
+    sa.Column("started_at", sa.Float, nullable=False),
+    sa.Column("finished_at", sa.Float, nullable=False),
+    sa.Column("finish_order", sa.Integer),  # 0, 1, ... as the study's trials finish: what a watcher counts
+    sa.UniqueConstraint("study_id", "network_key"),
+    sa.UniqueConstraint("study_id", "finish_order"),
+)
+SUMMARY = [column for column in TRIALS.c if column.name not in ("cost_layers", "finish_order")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyRecord:
+    """A study's row; see `services.searcher.types.StudyStatus` for the fields."""
+
+    study_id: str
+    config: StudyConfig
+    state: StudyState
+    trials_wanted: int
+    failure: str
+    note: str
+    created_at: float
+
+
+def study_of(row: sa.Row[Any]) -> StudyRecord:
+    """Read a study from its row."""
+    return StudyRecord(
+        study_id=row.study_id,
+        config=loads(StudyConfig, row.config),
+        state=StudyState(row.state),
+        trials_wanted=row.trials_wanted,
+        failure=row.failure,
+        note=row.note,
+        created_at=row.created_at,
+    )
+
+
+def trial_values(trial: Trial) -> dict[str, Any]:
+    """Make a trial's columns, but for its study and its place in the order of finish.
+
+    Raises
+    ------
+    TypeError
+        On a numpy scalar, which SQLite would store as bytes.
+    """
+    totals = replace(trial.cost, layers=())
+    values: dict[str, Any] = to_jsonable(replace(trial, cost=totals))
+    del values["candidate"]
+    return values | {
+        "blocks": str(trial.candidate),
+        "cost": dumps(totals),
+        "cost_layers": dumps(trial.cost.layers),
+        "accuracy": None if trial.accuracy is None else dumps(trial.accuracy),
+    }
+
+
+def trial_of(config: StudyConfig, row: sa.Row[Any]) -> Trial:
+    """Read a trial from its row, its cost without layers."""
+    return Trial(
+        number=row.number,
+        candidate=config.space.candidate(parse_blocks(row.blocks)),
+        network_key=row.network_key,
+        state=TrialState(row.state),
+        proposal=Proposal(row.proposal),
+        attempt=row.attempt,
+        infeasible_proposals=row.infeasible_proposals,
+        duplicate_proposals=row.duplicate_proposals,
+        cost=loads(CostReport, row.cost),
+        accuracy=None if row.accuracy is None else loads(AccuracyReport, row.accuracy),
+        fitness=row.fitness,
+        failure=row.failure,
+        ask_s=row.ask_s,
+        cost_s=row.cost_s,
+        evaluate_s=row.evaluate_s,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )

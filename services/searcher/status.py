@@ -1,0 +1,49 @@
+"""A study at one moment, computed from its trials."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from services.searcher.objective import best_trial
+from services.searcher.pareto import Point, front_indices, hypervolume
+from services.searcher.rows import StudyRecord
+from services.searcher.types import StudyStatus, Trial, TrialState
+
+
+def study_status(record: StudyRecord, trials: Sequence[Trial]) -> StudyStatus:
+    """Count, rank and compare the trials of a study."""
+    counts = Counter(trial.state for trial in trials)
+    return StudyStatus(
+        study_id=record.study_id,
+        config=record.config,
+        state=record.state,
+        trials_wanted=record.trials_wanted,
+        complete=counts[TrialState.COMPLETE],
+        failed=counts[TrialState.FAILED],
+        running=counts[TrialState.RUNNING],
+        best=best_trial(trials),
+        front=trial_front(trials),
+        failure=record.failure,
+        note=record.note,
+    )
+
+
+def trial_front(trials: Sequence[Trial]) -> tuple[Trial, ...]:
+    """Complete trials undominated in accuracy, latency and energy, by rising latency."""
+    complete, points = [], []
+    for trial in trials:
+        if trial.accuracy is not None:
+            complete.append(trial)
+            points.append((trial.cost.latency_ns, trial.cost.energy_nj, -trial.accuracy.accuracy_frac))
+    return tuple(complete[i] for i in front_indices(points))
+
+
+def latency_hypervolume(trials: Sequence[Trial], reference_latency_ns: float) -> float:
+    """Area of (accuracy, latency) that the trials dominate, as a fraction of 0..1 x 0..reference."""
+    points: list[Point] = [
+        (trial.cost.latency_ns / reference_latency_ns, -trial.accuracy.accuracy_frac)
+        for trial in trials
+        if trial.accuracy is not None
+    ]
+    return hypervolume(points, (1.0, 0.0))
