@@ -46,7 +46,7 @@ up: $(READY) ## the three services on loopback, until Ctrl-C
 	$(BIN)/imcnas serve all
 
 bench: $(READY) ## measure, and print what benchmarks/RESULTS.md records
-	$(BIN)/python benchmarks/search_time.py
+	$(BIN)/python -m benchmarks.search_time
 
 clean: ## remove the environment and caches; never a study
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

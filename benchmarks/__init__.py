@@ -1,0 +1,1 @@
+"""Measurements; RESULTS.md holds what they gave, with the conditions."""

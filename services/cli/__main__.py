@@ -1,0 +1,76 @@
+"""The `imcnas` command: one entry, one place where errors become text and exit codes.
+
+Exit codes: 0 done; 1 started, but an item failed; 2 could not start as asked; 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from services import __version__
+from services.cli import evaluate, report, search, serve, space
+from services.common.errors import ImcnasError
+
+app = typer.Typer(
+    name="imcnas",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+    help="""Find the convolutional network that is most accurate for what it costs on an analog
+in-memory-computing chip.
+
+Start with:
+
+  imcnas search                        search on this machine: handwritten digits, a minute or two
+
+  imcnas evaluate VGG64-RES128         what one network costs on the chip
+
+  imcnas COMMAND --help                each command, with examples""",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"imcnas {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("search")(search.command)
+app.command("report")(report.command)
+app.command("evaluate")(evaluate.command)
+app.command("space")(space.command)
+app.command("serve")(serve.command)
+
+
+def main() -> None:
+    """Run the command; every error of ours is one message, never a traceback."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        app()
+    except ImcnasError as error:
+        print(f"imcnas: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("imcnas: stopped by Ctrl-C", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

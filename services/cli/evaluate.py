@@ -1,0 +1,164 @@
+"""`imcnas evaluate`: what a network costs on a chip."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from services.cli.arguments import parse_image
+from services.cli.networks import Format, Named, read_networks
+from services.common.errors import ImcnasError
+from services.common.units import format_area, format_energy, format_latency, format_power
+
+if TYPE_CHECKING:
+    from services.hw_oracle.types import ChipConfig, CostReport
+
+
+class Detail(StrEnum):
+    """How much of a report is shown."""
+
+    TOTALS = "totals"
+    LAYERS = "layers"
+    MODULES = "modules"
+
+
+def command(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="JSON files, or candidates such as VGG16-RES32.")
+    ],
+    form: Annotated[Format, typer.Option("--format", help="What the files hold.")] = Format.AUTO,
+    chip: Annotated[str, typer.Option(help="A preset, or a .toml or MNSIM .ini file.")] = "mnsim2_default",
+    detail: Annotated[Detail, typer.Option(help="Totals, each layer, or each module.")] = Detail.TOTALS,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")] = False,
+    image: Annotated[str, typer.Option(help="Image shape for candidates.")] = "3x32x32",
+    classes: Annotated[int, typer.Option(help="Classes for candidates.")] = 10,
+    oracle: Annotated[str, typer.Option(help="Ask a running oracle, host:port, instead.")] = "",
+) -> None:
+    """Tell the latency, energy, area and power of networks on a chip.
+
+    A FILE holds one network, or a list of {"name", "layers"}:
+    imcnas JSON, or the layer dictionaries of MNSIM 2.0.
+
+    For example:
+
+      imcnas evaluate VGG64-RES128     a candidate on CIFAR-sized images
+
+      imcnas evaluate VGG16-RES32 --image 1x8x8 --detail layers
+
+      imcnas evaluate networks.json --chip my_chip.ini --json
+    """
+    from services.hw_oracle.chips import load_chip
+    from services.hw_oracle.client import HwOracle
+
+    config, shape = load_chip(chip), parse_image(image)
+    failed = False
+    with HwOracle(oracle or None) as hardware:
+        for file in files:
+            for name, result in _evaluate(read_networks(file, form, shape, classes), hardware, config):
+                failed |= isinstance(result, ImcnasError)
+                if as_json:
+                    print(json.dumps(_as_dict(name, result, detail), allow_nan=False), flush=True)
+                elif isinstance(result, ImcnasError):
+                    print(f"imcnas: {name}: {result}", file=sys.stderr)
+                else:
+                    _show(name, result, detail)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _evaluate(
+    networks: Iterator[Named], hardware: Any, chip: ChipConfig
+) -> Iterator[tuple[str, CostReport | ImcnasError]]:
+    for item in networks:
+        if isinstance(item.network, ImcnasError):
+            yield item.name, item.network
+            continue
+        try:
+            yield item.name, hardware.evaluate(item.network, chip)
+        except ImcnasError as error:
+            yield item.name, error
+
+
+_TOTALS = ("latency_ns", "energy_nj", "area_um2", "power_w", "average_power_w", "tiles", "pes", "crossbars")
+_MODULES = ("latency", "energy", "area", "power")
+
+
+def _as_dict(name: str, result: CostReport | ImcnasError, detail: Detail) -> dict[str, Any]:
+    if isinstance(result, ImcnasError):
+        field = result.violations[0].field if result.violations else ""
+        return {"name": name, "error": {"reason": result.reason, "message": str(result), "field": field}}
+    whole = asdict(result)
+    layers = whole["layers"]
+    if detail is not Detail.MODULES:
+        layers = [{k: v for k, v in layer.items() if k not in _MODULES} for layer in layers]
+    row = {"name": name, **{key: getattr(result, key) for key in _TOTALS}}
+    row |= {key: whole[key] for key in ("model_version", "chip_hash")}
+    if detail is Detail.MODULES:
+        row["modules"] = {key: whole[key] for key in _MODULES}
+    return {**row, "layers": layers}
+
+
+def _show(name: str, report: CostReport, detail: Detail) -> None:
+    from rich.table import Table
+
+    from services.cli.console import CONSOLE, bar
+
+    summary = Table(title=name, title_justify="left", box=None, show_header=False, pad_edge=False)
+    for label, value in (
+        ("latency", format_latency(report.latency_ns)),
+        ("energy", format_energy(report.energy_nj)),
+        ("area", format_area(report.area_um2)),
+        ("average power", format_power(report.average_power_w)),
+        ("power, all at once", format_power(report.power_w)),
+        ("tiles", f"{report.tiles:,} ({report.pes:,} PEs, {report.crossbars:,} crossbars)"),
+    ):
+        summary.add_row(label, value)
+    CONSOLE.print(summary)
+    if detail is Detail.LAYERS:
+        table = Table(
+            "",
+            "layer",
+            "tiles",
+            "begin",
+            "finish",
+            "busy",
+            "energy",
+            "share of energy",
+            box=None,
+            pad_edge=False,
+        )
+        for column in table.columns[2:7]:
+            column.justify = "right"
+        for index, layer in enumerate(report.layers):
+            share = layer.energy_nj / report.energy_nj if report.energy_nj else 0.0
+            table.add_row(
+                str(index),
+                layer.kind,
+                str(layer.tiles),
+                format_latency(layer.begin_ns),
+                format_latency(layer.finish_ns),
+                f"{layer.occupancy_frac:.0%}",
+                format_energy(layer.energy_nj),
+                bar(share),
+            )
+        CONSOLE.print(table)
+    if detail is Detail.MODULES:
+        table = Table("module", "energy", "share of energy", "busy time", box=None, pad_edge=False)
+        latency = asdict(report.latency)
+        for field, energy_nj in asdict(report.energy).items():
+            module = field.removesuffix("_nj")
+            share = energy_nj / report.energy_nj if report.energy_nj else 0.0
+            table.add_row(
+                module.replace("_", " "),
+                format_energy(energy_nj),
+                bar(share),
+                format_latency(latency[f"{module}_ns"]),
+            )
+        CONSOLE.print(table)
+    print()

@@ -1,0 +1,64 @@
+"""`imcnas report`: show and draw what a search found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from services.cli.console import CONSOLE
+
+if TYPE_CHECKING:
+    from services.searcher.types import StudyStatus, Trial
+
+
+def command(
+    study: Annotated[str, typer.Argument(help="Name of a study; left out, the studies there are.")] = "",
+    runs: Annotated[Path, typer.Option(help="Folder of the studies.")] = Path("runs"),
+    out: Annotated[Path | None, typer.Option(help="Folder to write to (default: RUNS/STUDY).")] = None,
+) -> None:
+    """Show a study's front and best network, and write its figures, trials.csv and best.json.
+
+    Works while the search runs, too.
+
+    For example:
+
+      imcnas report                    the studies there are
+
+      imcnas report digits-hard-small-accuracy-per-latency-seed0
+    """
+    from services.common.errors import NotFound, Violation
+    from services.searcher.status import study_status
+    from services.searcher.store import Store
+
+    path = runs / "studies.sqlite"
+    if not path.is_file():
+        text = f"no studies in {path}; run imcnas search first, or give their folder with --runs"
+        raise NotFound(f"--runs: {text}", [Violation("--runs", text)])
+    store = Store(path)
+    if not study:
+        for record in store.studies():
+            done = study_status(record, store.trials(record))
+            print(f"{record.config.name:60} {record.state:10} {done.complete}/{record.trials_wanted} trials")
+        return
+    record = store.study(study)
+    trials = store.trials(record)
+    write_and_show(study_status(record, trials), trials, out or runs / record.config.name)
+
+
+def write_and_show(status: StudyStatus, trials: Sequence[Trial], folder: Path) -> None:
+    """Print the outcome, write the report's files, and say where they are."""
+    from services.cli.outcome import show_outcome
+    from services.searcher.report import write_report
+
+    show_outcome(CONSOLE, status)
+    if status.best is None:
+        return
+    files = write_report(status, trials, folder)
+    for note in files.notes:
+        CONSOLE.print(f"Note: {note}", markup=False)
+    CONSOLE.print("\nWritten:")
+    for file in (files.trials, files.best, *files.figures):
+        CONSOLE.print(f"  {file}", soft_wrap=True, markup=False)

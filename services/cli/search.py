@@ -1,0 +1,248 @@
+"""`imcnas search`: run a search here, or watch one on a running searcher."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from services.cli.console import MESSAGES
+from services.common.errors import ImcnasError, InvalidRequest, Violation
+from services.searcher.types import Strategy
+
+if TYPE_CHECKING:
+    from services.searcher.loop import StopSignal
+    from services.searcher.types import StudyConfig, StudyStatus
+
+EXIT_INTERRUPTED = 130
+MAX_HOURS_UNASKED = 24.0
+SERVICES = "On other machines"
+
+
+def command(
+    dataset: Annotated[str, typer.Option(help="Data set: digits, digits-hard.")] = "digits-hard",
+    space: Annotated[str, typer.Option(help="Search space: small, paper, or a .toml file.")] = "small",
+    objective: Annotated[
+        str, typer.Option(help="accuracy, accuracy/latency or accuracy/energy.")
+    ] = "accuracy/latency",
+    trials: Annotated[int, typer.Option(min=1, help="Trainings in the study; raise it to go on.")] = 30,
+    workers: Annotated[int, typer.Option(min=1, max=1024, help="Trainings at once, one core each.")] = 1,
+    study: Annotated[str, typer.Option(help="Name of the study; made from the settings if left out.")] = "",
+    runs: Annotated[Path, typer.Option(help="Folder of the studies and their reports.")] = Path("runs"),
+    seed: Annotated[int, typer.Option(help="Same seed and one worker: the same search.")] = 0,
+    strategy: Annotated[
+        Strategy, typer.Option(help="Who proposes: Hyperopt's TPE, or chance.")
+    ] = Strategy.TPE,
+    startup_trials: Annotated[int, typer.Option(help="Random trials before TPE models anything.")] = 10,
+    recipe: Annotated[str, typer.Option(help="How candidates are trained: quick, standard.")] = "quick",
+    chip: Annotated[
+        str, typer.Option(help="Chip: a preset, or a .toml or MNSIM .ini file.")
+    ] = "mnsim2_default",
+    max_macs: Annotated[
+        int, typer.Option(help="Never train more MACs than this (0: no limit).")
+    ] = 300_000_000,
+    max_params: Annotated[int, typer.Option(help="... nor more parameters (0: no limit).")] = 10_000_000,
+    yes: Annotated[bool, typer.Option("--yes", help="Start even if it may take more than a day.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show the result only.")] = False,
+    ray: Annotated[
+        str, typer.Option(help="Address of a Ray cluster to train on.", rich_help_panel=SERVICES)
+    ] = "",
+    oracle: Annotated[str, typer.Option(help="Oracle, host:port.", rich_help_panel=SERVICES)] = "",
+    trainer: Annotated[str, typer.Option(help="Trainer, host:port.", rich_help_panel=SERVICES)] = "",
+    searcher: Annotated[
+        str,
+        typer.Option(help="Searcher, host:port: the search runs there, not here.", rich_help_panel=SERVICES),
+    ] = "",
+) -> None:
+    """Search for networks that are accurate and cheap on the chip.
+
+    Everything runs on this machine unless a service is named.
+    Trials are kept as they finish: the same command again goes on where
+    it stopped, and shows the result when nothing is left to do.
+
+    For example:
+
+      imcnas search                    a minute or two on handwritten digits
+
+      imcnas search --objective accuracy/energy --trials 60 --workers 2
+
+      imcnas search --oracle host:50051 --trainer host:50061
+    """
+    if searcher and (oracle or trainer or ray):
+        text = "the searcher has an oracle and a trainer of its own; leave out --oracle, --trainer and --ray"
+        raise InvalidRequest.of(Violation("--searcher", text))
+    from services.searcher.loop import StopSignal
+
+    stop = StopSignal()
+    with ExitStack() as stack:
+        stack.callback(_leave_if_abandoned, stop)
+        source = _source(stack, searcher, trainer, ray, workers)
+        config = _config(
+            source.dataset(dataset), space, objective, strategy, study, chip, recipe, seed, startup_trials,
+            max_macs, max_params,
+        )  # fmt: skip
+        _check_hours(config, trials, workers, yes)
+        if searcher:
+            _watch(source, config, trials, runs, quiet)
+        else:
+            from services.hw_oracle.client import HwOracle
+
+            hardware = stack.enter_context(HwOracle(oracle or None))
+            _run(config, trials, workers, runs, quiet, hardware, source, stop)
+
+
+def _leave_if_abandoned(stop: StopSignal) -> None:
+    """End the process here: threads that still train must not meet an interpreter that is being taken down."""
+    if stop.abandoned:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(EXIT_INTERRUPTED)
+
+
+def _source(stack: ExitStack, searcher: str, trainer: str, ray: str, workers: int) -> Any:
+    """Choose who describes data sets and trains: a service, Ray, or this process."""
+    if searcher:
+        from services.searcher.client import Searcher
+
+        return stack.enter_context(Searcher(searcher))
+    if trainer:
+        from services.trainer.client import Trainer
+
+        return stack.enter_context(Trainer(trainer))
+    if workers > 1 or ray:
+        from services.trainer.pool import RayTrainer
+
+        with MESSAGES.status("Starting Ray"):
+            return stack.enter_context(RayTrainer(workers, ray or None))
+    from services.trainer.inline import InlineTrainer
+
+    return stack.enter_context(InlineTrainer())
+
+
+def _config(
+    dataset: Any, space: str, objective: str, strategy: Strategy, study: str, chip: str, recipe: str,
+    seed: int, startup_trials: int, max_macs: int, max_params: int,
+) -> StudyConfig:  # fmt: skip
+    from services.common.space import load_space
+    from services.hw_oracle.chips import load_chip
+    from services.searcher.objective import parse_objective
+    from services.searcher.types import StudyConfig, TrainingLimits
+    from services.trainer.recipe import load_recipe
+
+    aim = parse_objective(objective)
+    name = f"{dataset.name}-{Path(space).stem}-{aim.replace('/', '-per-')}-seed{seed}"
+    return StudyConfig(
+        name=study or name,
+        dataset=dataset,
+        space=load_space(space),
+        objective=aim,
+        strategy=strategy,
+        chip=load_chip(chip),
+        chip_name=chip,
+        recipe=load_recipe(recipe),
+        limits=TrainingLimits(max_macs=max_macs or None, max_params=max_params or None),
+        seed=seed,
+        startup_trials=startup_trials,
+    )
+
+
+def _check_hours(config: StudyConfig, trials: int, workers: int, yes: bool) -> None:
+    from services.cli.live import clock
+    from services.searcher.estimate import training_seconds
+
+    seconds = training_seconds(config, trials, workers)
+    MESSAGES.print(
+        f"[bold]{config.name}[/bold]: {trials} trials of {config.space.count():,} configurations"
+        f" by {config.strategy}, {workers} at once; about {clock(seconds)} of training"
+    )
+    if seconds > MAX_HOURS_UNASKED * 3600 and not yes:
+        fix = "add --yes to start, or lower --trials, --max-macs, or choose a smaller --space"
+        raise InvalidRequest.of(Violation("--trials", f"may take {seconds / 3600:.0f} hours; {fix}"))
+
+
+def _run(
+    config: StudyConfig, trials: int, workers: int, runs: Path, quiet: bool, hardware: Any, trainer: Any,
+    stop: StopSignal,
+) -> None:  # fmt: skip
+    from services.cli.live import make_view
+    from services.searcher.loop import run_search
+    from services.searcher.store import Store
+    from services.searcher.types import StudyState
+
+    store = Store(runs / "studies.sqlite")
+    study = store.open_study(config, trials)
+    try:
+        with make_view(MESSAGES, quiet) as view, _ctrl_c(stop, view.say):
+            status = run_search(
+                store, study, cost=lambda layers: hardware.evaluate(layers, config.chip),
+                evaluate=trainer.evaluate, workers=workers, on_event=view, stop=stop,
+            )  # fmt: skip
+    except ImcnasError as error:
+        if not store.trials(study):  # nothing was trained: it could not start as asked
+            raise
+        MESSAGES.print(f"imcnas: {error}\nFinished trials are kept; {_how_to_resume(config)}", markup=False)
+        raise typer.Exit(1) from None
+    if stop.requested and status.state is not StudyState.FINISHED:
+        done = status.complete + status.failed
+        MESSAGES.print(f"Stopped: {done} of {trials} trials are kept; {_how_to_resume(config)}")
+        raise typer.Exit(EXIT_INTERRUPTED)
+    _finish(status, store.trials(study), runs)
+
+
+def _watch(searcher: Any, config: StudyConfig, trials: int, runs: Path, quiet: bool) -> None:
+    """Start the search on a searcher and show it until it ends; Ctrl-C leaves it running there."""
+    from services.cli.live import make_view
+    from services.searcher.events import SearchStarted, TrialFinished
+
+    study_id = searcher.create(config, trials)
+    finished = []
+    try:
+        with make_view(MESSAGES, quiet) as view:
+            view(SearchStarted(study_id=study_id, config=config, trials=(), trials_wanted=trials))
+            for trial in searcher.watch(study_id):
+                finished.append(trial)
+                view(TrialFinished(study_id=study_id, trial=trial))
+    except KeyboardInterrupt:
+        MESSAGES.print("Left: the search goes on at the searcher; the same command watches it again")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    _finish(searcher.status(study_id), tuple(sorted(finished, key=lambda t: t.number)), runs)
+
+
+def _how_to_resume(config: StudyConfig) -> str:
+    return f"the same command goes on with study {config.name}"
+
+
+def _finish(status: StudyStatus, trials: Any, runs: Path) -> None:
+    from services.cli.report import write_and_show
+
+    write_and_show(status, trials, runs / status.config.name)
+    if status.note:
+        MESSAGES.print(f"Note: {status.note}", markup=False)
+    if status.failure:
+        MESSAGES.print(f"imcnas: {status.failure}", markup=False)
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _ctrl_c(stop: StopSignal, say: Callable[[str], None]) -> Iterator[None]:
+    """First Ctrl-C: finish what is running. Second: stop now. Either way nothing finished is lost."""
+
+    def handle(number: int, frame: object) -> None:
+        if stop.requested or number == signal.SIGTERM:
+            stop.abandon()
+        else:
+            stop.request()
+            say("Finishing what is running; Ctrl-C again stops at once. Both keep every finished trial.")
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
