@@ -140,7 +140,8 @@ def _finish(
     count = f"n = {status.complete}" + (f" and {status.failed} failed" if status.failed else "")
     about = f"study {config.name} · {config.dataset.name} · objective {config.objective} · {count}"
     axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=_INK, pad=20)
-    axes.text(0, 1.025, about, transform=axes.transAxes, fontsize=8.5, color=_GREY)
+    subtitle = axes.text(0, 1.025, about, transform=axes.transAxes, fontsize=8.5, color=_GREY)
+    subtitle.set_in_layout(False)  # it may reach over the axes beside it
     axes.margins(y=0.12)  # room for the label
     axes.set_ylabel("validation accuracy (%), ± 1 standard error")
     _style(axes)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import pickle
 from collections.abc import Iterator
 
 import numpy as np
@@ -72,6 +73,13 @@ def test_a_training_repeats_bit_for_bit_whatever_was_drawn_before() -> None:
     torch.rand(3)
     np.random.default_rng().random()
     assert learnt(trained("RES4-VGG4")[0]) == learnt(first)
+
+
+def test_a_data_set_that_crossed_processes_trains_the_same() -> None:
+    """Pickling changes the stride of a lone channel, by which torch chooses its convolution."""
+    travelled = pickle.loads(pickle.dumps(load_dataset("digits"), protocol=5))  # noqa: S301  # our own
+    assert travelled.images.strides != load_dataset("digits").images.strides
+    assert learnt(trained("RES4-MVGG4", travelled)[0]) == learnt(trained("RES4-MVGG4")[0])
 
 
 def test_a_training_leaves_the_global_generator_alone() -> None:

@@ -174,16 +174,21 @@ with RayTrainer(1) as pool:
 
 
 @pytest.mark.parametrize(("number", "ends_with"), [(signal.SIGINT, 0), (signal.SIGTERM, 128 + signal.SIGTERM)])
-def test_a_signal_leaves_no_process_behind(number: signal.Signals, ends_with: int) -> None:
+def test_a_signal_leaves_no_worker_behind(number: signal.Signals, ends_with: int) -> None:
     driver = subprocess.Popen(
         [sys.executable, "-c", DRIVER], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         start_new_session=True,
     )  # fmt: skip
     assert driver.stdout is not None
-    with driver, driver.stdout as output:
-        pid = int(output.readline())
-        os.killpg(driver.pid, number)  # as a terminal does: workers get it too
-        assert output.read() == ("interrupted\n" if number is signal.SIGINT else "")
+    with driver:
+        worker = int(driver.stdout.readline())
+        if number is signal.SIGINT:
+            os.killpg(driver.pid, number)  # as a terminal does: Ray's processes get it too
+        else:
+            os.kill(driver.pid, number)
+        assert driver.stdout.read() == ("interrupted\n" if number is signal.SIGINT else "")
         assert driver.wait(60) == ends_with
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+    with suppress(ProcessLookupError):
+        while True:  # the worker ends a moment after its driver; the test's timeout bounds it
+            os.kill(worker, 0)
+            Event().wait(0.01)
