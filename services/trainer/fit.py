@@ -171,7 +171,9 @@ class _Images:
     def __init__(self, dataset: Dataset, shift_px: int, device: torch.device) -> None:
         # The clone gives one memory layout whatever strides numpy chose: convolutions round by layout.
         train, validation = (
-            torch.tensor(dataset.images[part], dtype=torch.float32).clone(memory_format=torch.contiguous_format)
+            torch.tensor(dataset.images[part], dtype=torch.float32).clone(
+                memory_format=torch.contiguous_format
+            )
             for part in (dataset.train, dataset.validation)
         )
         deviation, mean = torch.std_mean(train, dim=(0, 2, 3), keepdim=True)

@@ -9,7 +9,7 @@ from services.trainer.types import AccuracyReport, EvaluationRequest, TrainRecip
 
 
 def request(blocks: str = "VGG4", **changes: Any) -> EvaluationRequest:
-    values = {"dataset": "digits", "recipe": TrainRecipe(name="short", epochs=2)} | changes
+    values: dict[str, Any] = {"dataset": "digits", "recipe": TrainRecipe(name="short", epochs=2)} | changes
     return EvaluationRequest(candidate=parse_candidate(blocks), **values)
 
 

@@ -76,8 +76,9 @@ def layer_of(node: fx.Node, part: nn.Module | None, inputs: tuple[int, ...]) -> 
     raise AssertionError(f"no layer is known for {node.format_node()}")
 
 
-def square(value: int | tuple[int, ...]) -> int:
+def square(value: int | str | tuple[int, ...]) -> int:
     (side,) = set(value) if isinstance(value, tuple) else {value}
+    assert isinstance(side, int)  # padding may also be a word
     return side
 
 

@@ -1,7 +1,4 @@
-"""Trainings on a real Ray of two workers on this machine, started once for the module.
-
-Ray leaves sockets and log files to the garbage collector; those warnings are Ray's, not ours.
-"""
+"""Trainings on a real Ray of this machine, started once for the module."""
 
 from __future__ import annotations
 
@@ -164,8 +161,8 @@ DRIVER = """
 import signal, sys
 from services.trainer.pool import RayTrainer
 with RayTrainer(1) as pool:
-    print(*pool.worker_pids, flush=True)
     try:
+        print(*pool.worker_pids, flush=True)
         signal.pause()
     except KeyboardInterrupt:
         print("interrupted", flush=True)
@@ -173,7 +170,9 @@ with RayTrainer(1) as pool:
 """A process with a Ray of its own that waits for Ctrl-C or SIGTERM."""
 
 
-@pytest.mark.parametrize(("number", "ends_with"), [(signal.SIGINT, 0), (signal.SIGTERM, 128 + signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("number", "ends_with"), [(signal.SIGINT, 0), (signal.SIGTERM, 128 + signal.SIGTERM)]
+)
 def test_a_signal_leaves_no_worker_behind(number: signal.Signals, ends_with: int) -> None:
     driver = subprocess.Popen(
         [sys.executable, "-c", DRIVER], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
