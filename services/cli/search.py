@@ -98,7 +98,7 @@ def command(
 
 
 def _leave_if_abandoned(stop: StopSignal) -> None:
-    """End the process here: threads that still train must not meet an interpreter that is being taken down."""
+    """End the process here: threads that still train must not meet an interpreter being taken down."""
     if stop.abandoned:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -57,9 +57,8 @@ async def _serve(room: Room) -> None:
 
     stop = stop_on_signals()
     async with AsyncExitStack() as stack:
-        for serving in _servings(
-            room
-        ):  # drained in the opposite order: the searcher, who asks the others, first
+        # Drained in the opposite order: the searcher, who asks the others, first.
+        for serving in _servings(room):
             await stack.enter_async_context(serving())
         await stop.wait()
 

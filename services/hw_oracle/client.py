@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
+from services.common.closing import Closing
 from services.common.convert import from_pb
 from services.common.layers import LayerList
 from services.common.pb.imcnas.v1 import hw_oracle_pb2 as pb
@@ -15,7 +13,7 @@ from services.hw_oracle.info import OracleInfo
 from services.hw_oracle.types import ChipConfig, CostReport
 
 
-class HwOracle:
+class HwOracle(Closing):
     """What a network costs on a chip.
 
     Parameters
@@ -60,11 +58,3 @@ class HwOracle:
         """Close the connection, if there is one."""
         if self._remote is not None:
             self._remote.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Self
 
+from services.common.closing import Closing
 from services.common.convert import from_pb
 from services.common.pb.imcnas.v1 import searcher_pb2 as pb
 from services.common.pb.imcnas.v1.searcher_pb2_grpc import SearcherServiceStub
@@ -15,7 +14,7 @@ from services.searcher.types import StudyConfig, StudyStatus, Trial
 from services.trainer.types import DatasetInfo
 
 
-class Searcher:
+class Searcher(Closing):
     """Runs studies in a searcher's service, with the calls of `services.searcher.manager.SearchManager`.
 
     Parameters
@@ -72,11 +71,3 @@ class Searcher:
     def close(self) -> None:
         """Close the connection; searches go on."""
         self._remote.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
 from uuid import uuid4
 
+from services.common.closing import Closing
 from services.common.convert import from_pb
 from services.common.errors import Unavailable
 from services.common.pb.imcnas.v1 import trainer_pb2 as pb
@@ -17,7 +16,7 @@ from services.trainer.convert import event_from_pb, request_to_pb
 from services.trainer.types import AccuracyReport, DatasetInfo, EpochReport, EvaluationRequest, TrainerInfo
 
 
-class Trainer:
+class Trainer(Closing):
     """Trains candidates in a trainer's service.
 
     Parameters
@@ -76,11 +75,3 @@ class Trainer:
     def close(self) -> None:
         """Close the connection; evaluations in flight raise Cancelled."""
         self._remote.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -12,10 +12,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 import services
+from services.common.closing import Closing
 from services.common.errors import Cancelled, InvalidRequest, TrainingFailed, Unavailable, violation
 from services.trainer.data import dataset_names, load_dataset
 from services.trainer.requests import OnEpoch, RequestMemory
@@ -46,7 +46,7 @@ class Ended:
     images: int
 
 
-class Evaluator(ABC):
+class Evaluator(Closing, ABC):
     """Trains candidates and reports their accuracy.
 
     Parameters
@@ -131,14 +131,6 @@ class Evaluator(ABC):
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @abstractmethod
     def _train(self, slot: int, request: EvaluationRequest, on_epoch: OnEpoch) -> AccuracyReport:

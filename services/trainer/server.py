@@ -96,7 +96,8 @@ async def serving(settings: TrainerSettings) -> AsyncIterator[None]:
     """Serve a trainer meanwhile; trainings that run at its end are dropped."""
     registry = CollectorRegistry()
     metrics = TrainerMetrics(registry)
-    evaluator = await asyncio.to_thread(_evaluator, settings, metrics)
+    # In the main thread, though it blocks: only there can the pool put back the signal handlers Ray replaces.
+    evaluator = _evaluator(settings, metrics)
     try:
         metrics.watch(evaluator)
         async with listening(trainer_server(evaluator, settings, registry)):

@@ -39,7 +39,9 @@ def test_the_core_of_a_room_loads_no_wire_and_no_other_core(room: str):
     assert not loaded & (WIRE | HEAVY - allowed)
     others = {"hw_oracle", "trainer", "searcher"} - {room}
     foreign = [m for m in loaded if m.startswith(tuple(f"services.{o}." for o in others))]
-    assert all(m.rsplit(".", 1)[1] in {"types", "client", "chip", "checked", "convert"} for m in foreign), foreign
+    assert all(m.rsplit(".", 1)[1] in {"types", "client", "chip", "checked", "convert"} for m in foreign), (
+        foreign
+    )
 
 
 @pytest.mark.slow
