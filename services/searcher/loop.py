@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Thread
 
 from services.common.errors import ImcnasError, NotPossible, TrainingFailed
@@ -20,6 +20,7 @@ from services.searcher.events import (
     TrialFinished,
     TrialStarted,
 )
+from services.searcher.lease import RENEW_S
 from services.searcher.objective import fitness
 from services.searcher.propose import Proposer, SpaceExhausted
 from services.searcher.rows import StudyRecord
@@ -117,14 +118,25 @@ class _Run:
         self.store, self.study, self.evaluate = store, study, evaluate
         self.workers, self.on_event, self.stop = workers, on_event, stop
         self.proposer = Proposer(study.config, cost)
-        self.trials = list(store.trials(study))
-        self.requeued = deque(t for t in self.trials if t.state is TrialState.RUNNING)
+        self.trials: list[Trial] = []
+        self.requeued: deque[Trial] = deque()
         self.in_flight = 0
         self.failures_in_a_row = 0
         self.error: Exception | None = None
         self.note = ""
+        self.renewed = time.monotonic()
 
     def run(self) -> StudyStatus:
+        self.store.acquire(self.study.study_id)
+        try:
+            return self.search()
+        finally:
+            self.store.release(self.study.study_id)
+
+    def search(self) -> StudyStatus:
+        """Search as the study's owner."""
+        self.trials = list(self.store.trials(self.study))
+        self.requeued = deque(t for t in self.trials if t.state is TrialState.RUNNING)
         self.store.set_state(self.study.study_id, StudyState.RUNNING)
         self.on_event(
             SearchStarted(
@@ -138,11 +150,25 @@ class _Run:
             self.fill()
             if self.in_flight == 0 or self.stop.abandoned:
                 return self.finish()
-            match self.stop.inbox.get():
+            match self.next_message():
                 case _Outcome() as outcome:
                     self.tell(outcome)
                 case EpochDone() as event:
                     self.on_event(event)
+            self.keep()
+
+    def next_message(self) -> _Outcome | EpochDone | None:
+        """Wait for the next message; None from time to time, and when the search is abandoned."""
+        try:
+            return self.stop.inbox.get(timeout=RENEW_S)
+        except Empty:
+            return None
+
+    def keep(self) -> None:
+        """Renew the lease now and then; whoever has lost it (a machine that slept) must not go on."""
+        if time.monotonic() - self.renewed > RENEW_S:
+            self.store.acquire(self.study.study_id)
+            self.renewed = time.monotonic()
 
     def fill(self) -> None:
         """Start evaluations until as many are in flight as there are workers."""

@@ -18,6 +18,9 @@ from services.searcher.store import Store
 from services.searcher.types import StudyConfig, StudyState, StudyStatus, Trial
 from services.trainer.types import AccuracyReport, DatasetInfo, EpochReport, EvaluationRequest
 
+AWAY_S = 2.0
+"""How long a search waits before it asks again for a service that was away."""
+
 log = logging.getLogger(__name__)
 
 
@@ -76,7 +79,9 @@ class SearchManager:
         self._closed = False
         with self._changed:
             for record in self._store.studies():
-                if record.state is StudyState.RUNNING:
+                if record.served and record.state is StudyState.INTERRUPTED:
+                    log.info("study %s goes on", record.config.name)
+                    self._store.open_study(record.config, record.trials_wanted, served=True)
                     self._start(record.study_id)
 
     def dataset(self, name: str) -> DatasetInfo:
@@ -98,7 +103,7 @@ class SearchManager:
         with self._changed:
             if self._closed:
                 raise Unavailable("searcher: it is shutting down; try again later")
-            study_id = self._store.open_study(config, trials_wanted).study_id
+            study_id = self._store.open_study(config, trials_wanted, served=True).study_id
             if study_id in self._running:
                 self._reopened.add(study_id)  # should its search be ending just now, it starts again
             else:
@@ -155,6 +160,7 @@ class SearchManager:
                 # Recorded before the search ends, so that a restart in between does not resume it.
                 self._store.set_state(record.study_id, StudyState.CANCELLED)
                 self._running[record.study_id][1].request()
+                self._changed.notify_all()
 
     def close(self) -> None:
         """Abandon every search, to be resumed by the next manager of this store, and close the store."""
@@ -164,6 +170,7 @@ class SearchManager:
             threads = [thread for thread, _ in self._running.values()]
             for _, stop in self._running.values():
                 stop.abandon()
+            self._changed.notify_all()
         for thread in threads:
             thread.join()
         self._store.close()
@@ -181,16 +188,9 @@ class SearchManager:
 
     def _work(self, study_id: str, stop: StopSignal) -> None:
         try:
-            record = self._store.study(study_id)
-            run_search(
-                self._store,
-                record,
-                cost=lambda layers: self._oracle.evaluate(layers, record.config.chip),
-                evaluate=self._trainer.evaluate,
-                workers=self._workers,
-                on_event=self._tell,
-                stop=stop,
-            )
+            while not self._search(study_id, stop):
+                with self._changed:
+                    self._changed.wait_for(lambda: stop.requested, AWAY_S)
         except ImcnasError as error:  # recorded in the study, where its owner looks
             log.warning("search of study %s failed: %s", study_id, error)
         except Exception:
@@ -202,6 +202,26 @@ class SearchManager:
                     self._reopened.discard(study_id)
                     self._start(study_id)
                 self._changed.notify_all()
+
+    def _search(self, study_id: str, stop: StopSignal) -> bool:
+        """Run a search to its end; False when a service it needs was away, so that it should go on later."""
+        record = self._store.study(study_id)
+        try:
+            run_search(
+                self._store,
+                record,
+                cost=lambda layers: self._oracle.evaluate(layers, record.config.chip),
+                evaluate=self._trainer.evaluate,
+                workers=self._workers,
+                on_event=self._tell,
+                stop=stop,
+            )
+        except Unavailable as error:
+            log.warning("study %s waits for a service: %s", record.config.name, error)
+            self._store.acquire(study_id)
+            self._store.set_state(study_id, StudyState.RUNNING, failure=str(error))
+            return False
+        return True
 
     def _tell(self, event: Event) -> None:
         self._on_event(event)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from services.common.candidate import parse_blocks
 from services.common.codec import dumps, loads, to_jsonable
 from services.hw_oracle.types import CostReport
+from services.searcher.lease import is_live
 from services.searcher.types import Proposal, StudyConfig, StudyState, Trial, TrialState
 from services.trainer.types import AccuracyReport
 
@@ -29,6 +30,9 @@ STUDIES = sa.Table(
     sa.Column("failure", sa.Text, nullable=False, default=""),
     sa.Column("note", sa.Text, nullable=False, default=""),
     sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("served", sa.Boolean, nullable=False),  # a service resumes it when it starts again
+    sa.Column("owner", sa.String),  # who runs it, while `lease_until` (Unix time) lasts
+    sa.Column("lease_until", sa.Float),
 )
 TRIALS = sa.Table(
     "trials",
@@ -70,18 +74,23 @@ class StudyRecord:
     failure: str
     note: str
     created_at: float
+    served: bool
 
 
 def study_of(row: sa.Row[Any]) -> StudyRecord:
-    """Read a study from its row."""
+    """Read a study from its row; one that says it runs, though nobody runs it, was interrupted."""
+    state = StudyState(row.state)
+    if state is StudyState.RUNNING and not is_live(row.owner, row.lease_until):
+        state = StudyState.INTERRUPTED
     return StudyRecord(
         study_id=row.study_id,
         config=loads(StudyConfig, row.config),
-        state=StudyState(row.state),
+        state=state,
         trials_wanted=row.trials_wanted,
         failure=row.failure,
         note=row.note,
         created_at=row.created_at,
+        served=row.served,
     )
 
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from services.common.codec import dumps, loads, to_jsonable
 from services.common.errors import InvalidRequest, NotFound, NotPossible, StudyConflict, Violation, violation
 from services.hw_oracle.types import LayerCost
+from services.searcher.lease import LEASE_S, describe, is_live, new_owner
 from services.searcher.rows import (
     SCHEMA,
     SCHEMA_VERSION,
@@ -48,6 +49,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._owner = new_owner()
         url = sa.URL.create("sqlite", database=str(path))
         self._engine = sa.create_engine(url, connect_args={"timeout": 30})
         sa.event.listen(self._engine, "connect", _configure)
@@ -90,15 +92,24 @@ class Store:
                 "so run the search again once that is mended"
             ) from error
 
-    def open_study(self, config: StudyConfig, trials_wanted: int) -> StudyRecord:
-        """Make the study of `config.name`, or reopen it with a new number of trials; it is running then.
+    def open_study(self, config: StudyConfig, trials_wanted: int, *, served: bool = False) -> StudyRecord:
+        """Make the study of `config.name`, or reopen it with a new number of trials, and take its lease.
+
+        Parameters
+        ----------
+        config : StudyConfig
+        trials_wanted : int
+            Of a study that runs already it can only be raised.
+        served : bool
+            Whether a service runs it, which resumes it when it starts again.
 
         Raises
         ------
         InvalidRequest
             `trials_wanted` is below 1.
         StudyConflict
-            A study of that name runs, or has trials, with other settings; they are listed.
+            A study of that name has trials made with other settings, which are listed; or it is being
+            searched by another process.
         """
         if trials_wanted < 1:
             raise InvalidRequest.of(violation("trials", trials_wanted, "1 or more"))
@@ -114,23 +125,55 @@ class Store:
                         state=str(StudyState.RUNNING),
                         trials_wanted=trials_wanted,
                         created_at=time.time(),
+                        served=served,
                     )
                 )
             else:
                 study_id = row.study_id
+                live = is_live(row.owner, row.lease_until)
                 counted = sa.select(sa.func.count()).where(TRIALS.c.study_id == study_id)
                 count = connection.execute(counted).scalar_one()
-                changes = {"state": str(StudyState.RUNNING), "failure": "", "note": ""}
-                if count or row.state == StudyState.RUNNING:
+                changes = {"state": str(StudyState.RUNNING), "failure": "", "note": "", "served": served}
+                if count or live:
                     _check_same(loads(StudyConfig, row.config), config)
                 else:  # it could not even start: other settings may be what mends that
                     changes["config"] = dumps(config)
-                connection.execute(
-                    STUDIES.update()
-                    .where(STUDIES.c.study_id == study_id)
-                    .values(trials_wanted=max(trials_wanted, count), **changes)
-                )
+                changes["trials_wanted"] = max(trials_wanted, count, row.trials_wanted if live else 0)
+                connection.execute(STUDIES.update().where(STUDIES.c.study_id == study_id).values(**changes))
+            self._take(connection, study_id)
         return self.study(study_id)
+
+    def acquire(self, study_id: str) -> None:
+        """Become who runs the study, or go on being it.
+
+        Raises
+        ------
+        StudyConflict
+            Somebody else runs it.
+        """
+        with self._transaction() as connection:
+            self._take(connection, study_id)
+
+    def release(self, study_id: str) -> None:
+        """Let others run the study."""
+        mine = sa.and_(STUDIES.c.study_id == study_id, STUDIES.c.owner == self._owner)
+        with self._transaction() as connection:
+            connection.execute(STUDIES.update().where(mine).values(owner=None, lease_until=None))
+
+    def _take(self, connection: sa.Connection, study_id: str) -> None:
+        row = connection.execute(sa.select(STUDIES).where(STUDIES.c.study_id == study_id)).one()
+        if row.owner != self._owner and is_live(row.owner, row.lease_until):
+            raise StudyConflict(
+                f"study: {row.name!r} is being searched by {describe(row.owner)}; "
+                f"stop that one, or wait until it has ended (should it have died, at most {LEASE_S:g} s)"
+            )
+        # Guards against another who takes the study between the look and this.
+        unchanged = sa.and_(STUDIES.c.study_id == study_id, STUDIES.c.owner.is_not_distinct_from(row.owner))
+        taken = connection.execute(
+            STUDIES.update().where(unchanged).values(owner=self._owner, lease_until=time.time() + LEASE_S)
+        )
+        if not taken.rowcount:
+            raise StudyConflict(f"study: somebody else has just begun to search {row.name!r}")
 
     def study(self, study: str) -> StudyRecord:
         """Find a study by its id or its name.

@@ -53,6 +53,8 @@ class StudyState(StrEnum):
     RUNNING = "running"
     FINISHED = "finished"
     CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    """Killed or stopped at once; as every other state, it can be gone on with."""
     FAILED = "failed"
 
 

@@ -114,6 +114,7 @@ def test_other_settings_are_a_conflict_that_lists_each_difference(store, make_co
 
 def test_a_study_that_ended_without_a_trial_takes_other_settings(store, make_config, study):
     store.set_state(study.study_id, StudyState.FAILED, failure="limits: no candidate is left")
+    store.release(study.study_id)
     mended = make_config(seed=study.config.seed + 1)
     again = store.open_study(mended, 5)
     assert (again.study_id, again.config, again.failure) == (study.study_id, mended, "")

@@ -147,6 +147,8 @@ class _StudyStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StudyState
     """Stopped on request."""
     STUDY_STATE_FAILED: _StudyState.ValueType  # 4
     """Stopped by an error."""
+    STUDY_STATE_INTERRUPTED: _StudyState.ValueType  # 5
+    """Killed or stopped at once; it can be gone on with."""
 
 class StudyState(_StudyState, metaclass=_StudyStateEnumTypeWrapper):
     """State of a study's search."""
@@ -161,6 +163,8 @@ STUDY_STATE_CANCELLED: StudyState.ValueType  # 3
 """Stopped on request."""
 STUDY_STATE_FAILED: StudyState.ValueType  # 4
 """Stopped by an error."""
+STUDY_STATE_INTERRUPTED: StudyState.ValueType  # 5
+"""Killed or stopped at once; it can be gone on with."""
 Global___StudyState: _TypeAlias = StudyState  # noqa: Y015
 
 @_typing.final
