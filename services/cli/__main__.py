@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 started, but an item failed; 2 could not start as asked; 1
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -14,6 +15,8 @@ import typer
 from services import __version__
 from services.cli import evaluate, report, search, serve, space
 from services.common.errors import ImcnasError
+
+EXIT_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
 
 app = typer.Typer(
     name="imcnas",
@@ -59,6 +62,10 @@ app.command("serve")(serve.command)
 def main() -> None:
     """Run the command; every error of ours is one message, never a traceback."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # we say ourselves what went wrong
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 gets ? for a bar
     try:
         app()
     except ImcnasError as error:
@@ -67,9 +74,14 @@ def main() -> None:
     except KeyboardInterrupt:
         print("imcnas: stopped by Ctrl-C", file=sys.stderr)
         sys.exit(130)
+    except ModuleNotFoundError as error:
+        if (error.name or "services").partition(".")[0] == "services":
+            raise
+        print(f"imcnas: this needs {error.name}; run: pip install 'imcnas[all]'", file=sys.stderr)
+        sys.exit(2)
     except BrokenPipeError:  # the reader of our output, such as `head`, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        sys.exit(EXIT_PIPE)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 from rich.console import Console
 
-CONSOLE = Console(highlight=False)
+WIDE = 160
+"""Width of output that goes to a file or a pipe: nothing is broken that a program may read."""
+
+CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE)
 MESSAGES = Console(stderr=True, highlight=False)
 
 

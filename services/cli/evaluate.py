@@ -7,12 +7,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from services.cli.arguments import parse_image
 from services.cli.networks import Format, Named, read_networks
+from services.common.candidate import candidate_layers, parse_candidate
 from services.common.errors import ImcnasError
 from services.common.units import format_area, format_energy, format_latency, format_power
 
@@ -42,8 +44,8 @@ def command(
 ) -> None:
     """Tell the latency, energy, area and power of networks on a chip.
 
-    A FILE holds one network, or a list of {"name", "layers"}:
-    imcnas JSON, or the layer dictionaries of MNSIM 2.0.
+    A FILE holds one network or a list of them, as imcnas JSON or as the
+    layer dictionaries of MNSIM 2.0; docs/evaluate.md shows both.
 
     For example:
 
@@ -57,8 +59,14 @@ def command(
     from services.hw_oracle.client import HwOracle
 
     config, shape = load_chip(chip), parse_image(image)
+    if not all(Path(file).exists() for file in files):
+        candidate_layers(
+            parse_candidate("VGG1"), shape, classes
+        )  # images that fit no candidate are one mistake
     failed = False
     with HwOracle(oracle or None) as hardware:
+        if oracle:
+            hardware.info()  # it answers
         for file in files:
             for name, result in _evaluate(read_networks(file, form, shape, classes), hardware, config):
                 failed |= isinstance(result, ImcnasError)

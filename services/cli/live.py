@@ -48,7 +48,8 @@ def make_view(console: Console, quiet: bool) -> View:
     """Choose the view that suits where the output goes."""
     if quiet:
         return _Progress()
-    return LiveView(console) if console.is_terminal else LineView(console)
+    drawable = console.is_terminal and not console.is_dumb_terminal
+    return LiveView(console) if drawable else LineView(console)
 
 
 def result_line(trial: Trial) -> str:
@@ -181,7 +182,7 @@ class LiveView(_Progress):
             f"{done}/{self.wanted} trials",
             f"{clock(time.monotonic() - self.started)} gone, {self.remaining_text()} left",
             f"{failed} failed" if failed else "",
-            f"{skipped} proposals skipped" if skipped else "",
+            f"{skipped} proposals skipped (duplicates, or over a limit)" if skipped else "",
         )
         body = Table.grid(padding=(0, 2))
         body.add_row(Text("best", style="bold"), Text(self.best_text(), style="bold green"))

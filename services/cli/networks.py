@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from services.common.candidate import candidate_layers, parse_candidate
@@ -33,7 +34,7 @@ class Named:
 def read_networks(text: str, form: Format, image: Shape, classes: int) -> Iterator[Named]:
     """Yield each network that `text` names; a network that cannot be read yields its error.
 
-    `text` is a file with one network, a list of networks, or a list of ``{"name", "layers"}``;
+    `text` is a file with one network, a search's best.json, or a list of networks, named or not;
     otherwise a candidate such as ``VGG16-RES32`` for images of shape `image` and `classes` classes.
     """
     path = Path(text)
@@ -45,20 +46,16 @@ def read_networks(text: str, form: Format, image: Shape, classes: int) -> Iterat
     except (OSError, ValueError, RecursionError) as error:
         yield Named(path.stem, InvalidNetwork.of(Violation(text, f"cannot be read as JSON: {error}")))
         return
-    many = (
-        isinstance(content, list) and content and all(isinstance(x, dict) and "layers" in x for x in content)
-    )
+    many = isinstance(content, list) and any(isinstance(x, dict) and "layers" in x for x in content)
     for number, item in enumerate(content if many else [content]):
-        name = item.get("name", path.stem) if isinstance(item, dict) else path.stem
-        yield _named(
-            str(name) if not many or "name" in item else f"{name}[{number}]",
-            lambda item=item: _network(item, form),
-        )
+        default = f"{path.stem}[{number}]" if many else path.stem
+        name = item.get("name", default) if isinstance(item, dict) else default
+        yield _named(str(name), partial(_network, item, form))
 
 
-def _named(name: str, make: object) -> Named:
+def _named(name: str, make: Callable[[], LayerList]) -> Named:
     try:
-        return Named(name, make())  # type: ignore[operator]  # a closure over the item
+        return Named(name, make())
     except ImcnasError as error:
         return Named(name, error)
 
@@ -71,14 +68,16 @@ def _candidate(text: str, image: Shape, classes: int) -> LayerList:
 
 
 def _network(item: object, form: Format) -> LayerList:
-    layers = item.get("layers") if isinstance(item, dict) else item
-    if form is Format.AUTO:
-        ours = isinstance(item, dict) and ("input_shape" in item or "version" in item)
-        form = Format.IMCNAS if ours or not isinstance(layers, list) else Format.MNSIM
-    if form is Format.MNSIM:
+    if isinstance(item, dict):
+        item = item.get("network", item)  # what a search writes as best.json
+    if isinstance(item, dict) and isinstance(item.get("layers"), dict):
+        item = item["layers"]  # {"name", "layers": a whole network}
+    ours = isinstance(item, dict) and ("input_shape" in item or "version" in item)
+    if form is Format.MNSIM or (form is Format.AUTO and not ours):
         from services.hw_oracle.importers import from_mnsim
 
-        return from_mnsim(layers)  # type: ignore[arg-type]  # it checks what it is given
+        # It checks what it is given.
+        return from_mnsim(item.get("layers") if isinstance(item, dict) else item)  # type: ignore[arg-type]
     return network_from_json(
         {k: v for k, v in item.items() if k != "name"} if isinstance(item, dict) else item
     )

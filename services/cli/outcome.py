@@ -7,42 +7,37 @@ from rich.table import Table
 
 from services.common.units import format_area, format_energy, format_latency
 from services.searcher.objective import UNITS
-from services.searcher.types import StudyStatus
+from services.searcher.types import StudyStatus, Trial
+from services.trainer.types import AccuracyReport
 
 
 def show_outcome(console: Console, status: StudyStatus) -> None:
     """Print the Pareto front and name the best network."""
     config = status.config
     console.print(
-        f"\n[bold]{config.name}[/bold]: {status.complete} of {status.trials_wanted} trials"
+        f"\n[bold]{config.name}[/bold]: {status.state}, {status.complete} of {status.trials_wanted} trials"
         f" on {config.dataset.name}" + (f", {status.failed} failed" if status.failed else "")
     )
     if status.best is None or status.best.accuracy is None:
-        console.print("No trial is complete yet.")
+        console.print(status.failure or "No trial is complete yet.", markup=False)
         return
     unit = f" {UNITS[config.objective]}" if UNITS[config.objective] else ""
+    best_number = status.best.number
+    rows = [_row(t, t.accuracy, t.number == best_number) for t in status.front if t.accuracy]
+    names = ["network", "accuracy", "latency", "energy", f"fitness{unit}", "area", "tiles"]
+    # A narrow terminal gets fewer columns: a name that is broken can be neither read nor copied.
+    shown = 7 if console.width >= 100 else 5 if console.width >= 80 else 4
     table = Table(
-        "network", "accuracy", "latency", "energy", "area", "tiles", f"fitness{unit}",
-        box=None, padding=(0, 2, 0, 0), pad_edge=False,
-        title="Pareto front of accuracy, latency and energy", title_justify="left",
+        *names[:shown], box=None, padding=(0, 2, 0, 0), pad_edge=False, title_justify="left",
+        title="Pareto front of accuracy, latency and energy",
     )  # fmt: skip
+    for column in table.columns:
+        column.no_wrap = True
     for column in table.columns[1:]:
-        column.justify, column.no_wrap = "right", True
-    table.columns[0].overflow = "fold"
-    for trial in status.front:
-        accuracy = trial.accuracy
-        if accuracy is None:
-            continue
-        star = "★ " if trial.number == status.best.number else "  "
-        table.add_row(
-            f"{star}{trial.candidate}",
-            f"{accuracy.accuracy_frac:.3f} ± {accuracy.accuracy_stderr_frac:.3f}",
-            format_latency(trial.cost.latency_ns),
-            format_energy(trial.cost.energy_nj),
-            format_area(trial.cost.area_um2),
-            str(trial.cost.tiles),
-            f"{trial.fitness:.4g}",
-        )
+        column.justify = "right"
+    table.columns[0].min_width = min(max(len(row[0]) for row in rows), console.width // 2)
+    for row in rows:
+        table.add_row(*row[:shown])
     console.print(table)
     best = status.best
     console.print(
@@ -51,4 +46,17 @@ def show_outcome(console: Console, status: StudyStatus) -> None:
         f" ± {best.accuracy.accuracy_stderr_frac:.3f} on {best.accuracy.validation_images} validation images"
         if best.accuracy
         else ""
+    )
+
+
+def _row(trial: Trial, accuracy: AccuracyReport, best: bool) -> tuple[str, ...]:
+    cost = trial.cost
+    return (
+        f"{'★' if best else ' '} {trial.candidate}",
+        f"{accuracy.accuracy_frac:.3f} ± {accuracy.accuracy_stderr_frac:.3f}",
+        format_latency(cost.latency_ns),
+        format_energy(cost.energy_nj),
+        f"{trial.fitness:.4g}",
+        format_area(cost.area_um2),
+        str(cost.tiles),
     )

@@ -41,7 +41,8 @@ def command(
     if not study:
         for record in store.studies():
             done = study_status(record, store.trials(record))
-            print(f"{record.config.name:60} {record.state:10} {done.complete}/{record.trials_wanted} trials")
+            line = f"{record.config.name:50} {record.state:11} {done.complete}/{record.trials_wanted} trials"
+            print(f"{line}  {record.failure}".rstrip())
         return
     record = store.study(study)
     trials = store.trials(record)
@@ -53,10 +54,11 @@ def write_and_show(status: StudyStatus, trials: Sequence[Trial], folder: Path) -
     from services.cli.outcome import show_outcome
     from services.searcher.report import write_report
 
+    # Written first: whoever reads the output may leave before its end.
+    files = write_report(status, trials, folder) if status.best else None
     show_outcome(CONSOLE, status)
-    if status.best is None:
+    if files is None:
         return
-    files = write_report(status, trials, folder)
     for note in files.notes:
         CONSOLE.print(f"Note: {note}", markup=False)
     CONSOLE.print("\nWritten:")

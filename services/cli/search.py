@@ -45,9 +45,11 @@ def command(
         str, typer.Option(help="Chip: a preset, or a .toml or MNSIM .ini file.")
     ] = "mnsim2_default",
     max_macs: Annotated[
-        int, typer.Option(help="Never train more MACs than this (0: no limit).")
+        int, typer.Option(min=0, help="Never train more MACs than this (0: no limit).")
     ] = 300_000_000,
-    max_params: Annotated[int, typer.Option(help="... nor more parameters (0: no limit).")] = 10_000_000,
+    max_params: Annotated[
+        int, typer.Option(min=0, help="... nor more parameters (0: no limit).")
+    ] = 10_000_000,
     yes: Annotated[bool, typer.Option("--yes", help="Start even if it may take more than a day.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show the result only.")] = False,
     ray: Annotated[
@@ -87,14 +89,18 @@ def command(
             source.dataset(dataset), space, objective, strategy, study, chip, recipe, seed, startup_trials,
             max_macs, max_params,
         )  # fmt: skip
-        _check_hours(config, trials, workers, yes)
+        duration = _expected_duration(config, trials, workers, yes)
         if searcher:
             _watch(source, config, trials, runs, quiet)
         else:
             from services.hw_oracle.client import HwOracle
 
             hardware = stack.enter_context(HwOracle(oracle or None))
-            _run(config, trials, workers, runs, quiet, hardware, source, stop)
+            if oracle:
+                hardware.info()  # it answers, before anything is recorded
+            about = f"{trials} trials of {config.space.count():,} configurations by {config.strategy}"
+            about += f", {workers} at once; about {duration} of training"
+            _run(config, trials, workers, runs, quiet, hardware, source, stop, about)
 
 
 def _leave_if_abandoned(stop: StopSignal) -> None:
@@ -152,23 +158,21 @@ def _config(
     )
 
 
-def _check_hours(config: StudyConfig, trials: int, workers: int, yes: bool) -> None:
+def _expected_duration(config: StudyConfig, trials: int, workers: int, yes: bool) -> str:
+    """Estimate how long the search trains; a day or more must be wanted."""
     from services.cli.live import clock
     from services.searcher.estimate import training_seconds
 
     seconds = training_seconds(config, trials, workers)
-    MESSAGES.print(
-        f"[bold]{config.name}[/bold]: {trials} trials of {config.space.count():,} configurations"
-        f" by {config.strategy}, {workers} at once; about {clock(seconds)} of training"
-    )
     if seconds > MAX_HOURS_UNASKED * 3600 and not yes:
         fix = "add --yes to start, or lower --trials, --max-macs, or choose a smaller --space"
         raise InvalidRequest.of(Violation("--trials", f"may take {seconds / 3600:.0f} hours; {fix}"))
+    return clock(seconds)
 
 
 def _run(
     config: StudyConfig, trials: int, workers: int, runs: Path, quiet: bool, hardware: Any, trainer: Any,
-    stop: StopSignal,
+    stop: StopSignal, about: str,
 ) -> None:  # fmt: skip
     from services.cli.live import make_view
     from services.searcher.loop import run_search
@@ -177,6 +181,8 @@ def _run(
 
     store = Store(runs / "studies.sqlite")
     study = store.open_study(config, trials)
+    if not quiet:
+        MESSAGES.print(f"[bold]{config.name}[/bold]: {about}")
     try:
         with make_view(MESSAGES, quiet) as view, _ctrl_c(stop, view.say):
             status = run_search(
@@ -191,6 +197,7 @@ def _run(
     if stop.requested and status.state is not StudyState.FINISHED:
         done = status.complete + status.failed
         MESSAGES.print(f"Stopped: {done} of {trials} trials are kept; {_how_to_resume(config)}")
+        MESSAGES.print(f"What it found so far: imcnas report {config.name}", markup=False)
         raise typer.Exit(EXIT_INTERRUPTED)
     _finish(status, store.trials(study), runs)
 
@@ -201,16 +208,24 @@ def _watch(searcher: Any, config: StudyConfig, trials: int, runs: Path, quiet: b
     from services.searcher.events import SearchStarted, TrialFinished
 
     study_id = searcher.create(config, trials)
+    wanted = searcher.status(study_id).trials_wanted
+    if not quiet:
+        MESSAGES.print(f"[bold]{config.name}[/bold]: {wanted} trials, on the searcher's workers")
     finished = []
     try:
         with make_view(MESSAGES, quiet) as view:
-            view(SearchStarted(study_id=study_id, config=config, trials=(), trials_wanted=trials))
+            view(SearchStarted(study_id=study_id, config=config, trials=(), trials_wanted=wanted))
             for trial in searcher.watch(study_id):
                 finished.append(trial)
                 view(TrialFinished(study_id=study_id, trial=trial))
     except KeyboardInterrupt:
         MESSAGES.print("Left: the search goes on at the searcher; the same command watches it again")
         raise typer.Exit(EXIT_INTERRUPTED) from None
+    except ImcnasError as error:
+        MESSAGES.print(
+            f"imcnas: {error}\nThe searcher keeps the study; {_how_to_resume(config)}", markup=False
+        )
+        raise typer.Exit(1) from None
     _finish(searcher.status(study_id), tuple(sorted(finished, key=lambda t: t.number)), runs)
 
 

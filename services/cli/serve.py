@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from services.cli.console import MESSAGES
+
 
 class Room(StrEnum):
     """What can be served."""
@@ -60,7 +62,9 @@ async def _serve(room: Room) -> None:
         # Drained in the opposite order: the searcher, who asks the others, first.
         for serving in _servings(room):
             await stack.enter_async_context(serving())
+        MESSAGES.print("Ctrl-C stops")
         await stop.wait()
+        MESSAGES.print("Stopping: calls that run may end")
 
 
 def _servings(room: Room) -> list[Callable[[], AbstractAsyncContextManager[None]]]:

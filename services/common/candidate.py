@@ -30,9 +30,13 @@ from services.common.layers import (
     PoolMode,
     Shape,
 )
+from services.common.limited import at_most
 
 MAX_KERNELS = 4096
 MAX_BLOCKS = 64
+MAX_HIDDEN = 64
+"""Most hidden linears of a head."""
+
 MIN_POOLED_SIDE = 4
 """A map narrower than this is not pooled by a VGG block."""
 
@@ -96,18 +100,22 @@ class Candidate:
         No block or too many, or a value out of its range.
     """
 
-    blocks: tuple[Block, ...]
+    blocks: tuple[Block, ...] = at_most(MAX_BLOCKS)
     head: Head = Head()
     projection: Projection = Projection.ALWAYS
 
     def __post_init__(self) -> None:
+        if not 1 <= len(self.blocks) <= MAX_BLOCKS:
+            raise InvalidCandidate.of(violation("blocks", f"{len(self.blocks)} blocks", f"1 to {MAX_BLOCKS}"))
+        hidden = len(self.head.hidden_features)
+        if hidden > MAX_HIDDEN:
+            wanted = f"at most {MAX_HIDDEN}"
+            raise InvalidCandidate.of(violation("head.hidden_features", f"{hidden} layers", wanted))
         wrong = [
             violation(f"blocks[{i}].kernels", b.kernels, f"an integer from 1 to {MAX_KERNELS}")
             for i, b in enumerate(self.blocks)
             if type(b.kernels) is not int or not 1 <= b.kernels <= MAX_KERNELS
         ]
-        if not 1 <= len(self.blocks) <= MAX_BLOCKS:
-            wrong.append(violation("blocks", f"{len(self.blocks)} blocks", f"1 to {MAX_BLOCKS}"))
         wrong += [
             violation(f"head.hidden_features[{i}]", n, "an integer from 1 to 65536")
             for i, n in enumerate(self.head.hidden_features)

@@ -13,7 +13,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from services.common.errors import InvalidInput, Violation, one_of, violation
+from services.common.errors import InvalidInput, Violation, missing, one_of, violation
 
 T = TypeVar("T")
 
@@ -106,11 +106,7 @@ def _read_dataclass(cls: Any, obj: object, path: str) -> Any:
         for n in obj
         if n not in known
     ]
-    wrong += [
-        violation(f"{dot}{n}", "nothing", "a value")
-        for n, (_, needed) in known.items()
-        if needed and n not in obj
-    ]
+    wrong += [missing(f"{dot}{n}") for n, (_, needed) in known.items() if needed and n not in obj]
     if wrong:
         raise InvalidInput.of(*wrong)
     return cls(**{name: _read(known[name][0], value, f"{dot}{name}") for name, value in obj.items()})

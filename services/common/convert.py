@@ -3,7 +3,9 @@
 A message mirrors its dataclass: equal field names; int64, double, bool and string for int, float, bool
 and str; an enum ``COLOUR_RED`` for the member ``RED`` of the StrEnum ``Colour``; repeated for a tuple;
 a message for a dataclass; a message of one oneof for a union of dataclasses, each member's field named by
-its class's ``kind``. A field that is not set takes the dataclass's default and is refused if there is none.
+its class's ``kind``. A field that is not set takes the dataclass's default and is refused if there is none;
+where the default is a number and None is allowed too, 0 stands for None. A list that is longer than its field
+allows (`services.common.limited`) is refused unread.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from google.protobuf.message import Message
 
-from services.common.errors import InvalidRequest, one_of, violation
+from services.common.errors import InvalidRequest, missing, one_of, violation
 
 M = TypeVar("M", bound=Message)
 D = TypeVar("D")
@@ -40,6 +42,10 @@ class Plan:
     repeated, nullable : bool
     default : callable or None
         Makes the value of a field that is not set.
+    none_is_zero : bool
+        None travels as 0, because "not set" means the default.
+    most : int or None
+        Items that a repeated field may have.
     """
 
     name: str
@@ -48,6 +54,8 @@ class Plan:
     repeated: bool
     nullable: bool
     default: Callable[[], Any] | None
+    none_is_zero: bool
+    most: int | None
 
 
 def to_pb(value: Any, message: type[M]) -> M:
@@ -91,22 +99,26 @@ def _plan(field: Any, hint: Any) -> Plan:
     members = [m for m in get_args(hint) if m is not NoneType] if _is_union(hint) else [hint]
     nullable = _is_union(hint) and NoneType in get_args(hint)
     default: Callable[[], Any] | None = None
-    if nullable:
-        default = _nothing
-    elif field.default_factory is not MISSING:
+    if field.default_factory is not MISSING:
         default = field.default_factory
-    elif field.default is not MISSING:
-        default = lambda: field.default  # noqa: E731  # one expression, named by its use
+    elif field.default is not MISSING or nullable:
+        value = None if field.default is MISSING else field.default
+        default = lambda: value  # noqa: E731  # one expression, named by its use
     kinds = {m.kind: m for m in members} if len(members) > 1 else {}
-    return Plan(field.name, None if kinds else members[0], kinds, repeated, nullable, default)
+    return Plan(
+        name=field.name,
+        type=None if kinds else members[0],
+        kinds=kinds,
+        repeated=repeated,
+        nullable=nullable,
+        default=default,
+        none_is_zero=nullable and field.default not in (MISSING, None),
+        most=field.metadata.get("most"),
+    )
 
 
 def _is_union(hint: Any) -> bool:
     return get_origin(hint) in (Union, UnionType)
-
-
-def _nothing() -> None:
-    return None
 
 
 def enum_prefix(enum: Any) -> str:
@@ -119,6 +131,8 @@ def _fill(value: Any, pb: Message, path: str) -> None:
     for plan in plans(cls):
         item, at = getattr(value, plan.name), f"{path}{plan.name}"
         if item is None:
+            if plan.none_is_zero:
+                setattr(pb, plan.name, 0)
             continue
         field = pb.DESCRIPTOR.fields_by_name[plan.name]
         if plan.kinds or is_dataclass(plan.type):
@@ -156,23 +170,27 @@ def _value(pb: Message, plan: Plan, path: str) -> Any:
     field = pb.DESCRIPTOR.fields_by_name[plan.name]
     value = getattr(pb, plan.name)
     if plan.repeated:
+        if plan.most is not None and len(value) > plan.most:
+            raise InvalidRequest.of(violation(path, f"{len(value)} items", f"at most {plan.most}"))
         return tuple(_unpack(item, field, plan, f"{path}[{i}]") for i, item in enumerate(value))
     # A string and an enum have no presence of their own: "" and 0 stand for "not set".
     is_set = pb.HasField(plan.name) if field.has_presence else bool(value)
+    if is_set and plan.none_is_zero and value == 0:
+        return None
     if is_set or not (field.has_presence or field.enum_type or plan.type is str):
         return _unpack(value, field, plan, path)
     if plan.default is not None:
         return plan.default()
     if plan.type is str:
         return ""
-    raise InvalidRequest.of(violation(path, "nothing", "a value"))
+    raise InvalidRequest.of(missing(path))
 
 
 def _unpack(value: Any, field: Any, plan: Plan, path: str) -> Any:
     if plan.kinds:
         kind = value.WhichOneof(field.message_type.oneofs[0].name)
         if kind is None:
-            raise InvalidRequest.of(violation(path, "nothing", one_of(plan.kinds)))
+            raise InvalidRequest.of(missing(path, one_of(plan.kinds)))
         return _build(getattr(value, kind), plan.kinds[kind], f"{path}.{kind}.")
     if field.enum_type is not None:
         return _member(value, field.enum_type, plan.type, path)

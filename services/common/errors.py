@@ -27,6 +27,18 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import ClassVar
 
+MAX_VIOLATIONS = 100
+"""Violations that an error carries; whoever looks for more may stop."""
+
+MAX_TOLD = 5
+"""Violations that an error's text spells out."""
+
+MAX_SHOWN = 200
+"""Characters of a wrong value that a violation shows."""
+
+MAX_NAME = 100
+"""Characters of the longest text that is compared with the names that are known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:
@@ -49,15 +61,24 @@ class Violation:
 
 def violation(field: str, got: object, wanted: str, fix: str = "") -> Violation:
     """Describe a wrong field in the one form that every message has."""
-    description = f"got {got!r}, wanted {wanted}"
+    shown = repr(got)
+    if len(shown) > MAX_SHOWN:
+        shown = f"{shown[:MAX_SHOWN]}..."
+    description = f"got {shown}, wanted {wanted}"
     return Violation(field, f"{description}; {fix}" if fix else description)
+
+
+def missing(field: str, wanted: str = "a value") -> Violation:
+    """Describe a field that has to be there and is not."""
+    return Violation(field, f"is missing, wanted {wanted}")
 
 
 def one_of(names: Iterable[str], got: str = "") -> str:
     """Say which names are allowed, and which of them was probably meant."""
     known = list(names)
     text = "one of " + ", ".join(known)
-    close = get_close_matches(got, known, n=1)
+    # A long text is no typing mistake, and comparing it takes long.
+    close = get_close_matches(got, known, n=1) if len(got) <= MAX_NAME else []
     return f"{text} (did you mean {close[0]}?)" if close and got not in known else text
 
 
@@ -81,8 +102,10 @@ class ImcnasError(Exception):
 
     @classmethod
     def of(cls, *violations: Violation) -> ImcnasError:
-        """Make the error whose message is its violations, one after the other."""
-        return cls(". ".join(map(str, violations)), violations)
+        """Make the error whose message is its violations, the first few one after the other."""
+        kept = violations[:MAX_VIOLATIONS]
+        more = [f"... and {len(kept) - MAX_TOLD} more"] if len(kept) > MAX_TOLD else []
+        return cls(". ".join([*map(str, kept[:MAX_TOLD]), *more]), kept)
 
     def __str__(self) -> str:
         return self.message

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import ClassVar
 
-from services.common.errors import InvalidNetwork, Violation, violation
+from services.common.errors import MAX_VIOLATIONS, InvalidNetwork, Violation, violation
+from services.common.limited import at_most
 
 NETWORK_INPUT = -1
 """Index by which a layer reads the network's input."""
@@ -20,8 +21,14 @@ NETWORK_INPUT = -1
 MAX_LAYERS = 4096
 """More layers than any chip has tiles; a longer list is refused before any work is done."""
 
+MAX_INPUTS = 64
+"""Most inputs of one layer."""
+
 MAX_SIZE = 2**20
 """Largest value of any size field: channels, features, sides, kernels, strides, padding, bits."""
+
+MAX_DERIVED = 2**31
+"""Largest channels or side that layers may add up to; a chip's limits are far below."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +74,7 @@ class Conv2d:
     """Square-kernel 2-d convolution; its bias is added digitally at no cost."""
 
     kind: ClassVar[str] = "conv2d"
-    inputs: tuple[int, ...]
+    inputs: tuple[int, ...] = at_most(MAX_INPUTS)
     out_channels: int
     kernel_size: int
     stride: int = 1
@@ -81,7 +88,7 @@ class Linear:
     """Fully connected layer; a map is flattened channel, row, column before it."""
 
     kind: ClassVar[str] = "linear"
-    inputs: tuple[int, ...]
+    inputs: tuple[int, ...] = at_most(MAX_INPUTS)
     out_features: int
     bits: Bits = Bits()
 
@@ -91,7 +98,7 @@ class Pool2d:
     """Square-window 2-d pooling; sizes round down, so a last odd row or column is dropped."""
 
     kind: ClassVar[str] = "pool2d"
-    inputs: tuple[int, ...]
+    inputs: tuple[int, ...] = at_most(MAX_INPUTS)
     kernel_size: int
     stride: int
     padding: int = 0
@@ -104,7 +111,7 @@ class Add:
     """Element-wise sum of maps of one shape."""
 
     kind: ClassVar[str] = "add"
-    inputs: tuple[int, ...]
+    inputs: tuple[int, ...] = at_most(MAX_INPUTS)
     bits: Bits = Bits()
 
 
@@ -113,7 +120,7 @@ class Multiply:
     """Element-wise product; an input of one point (1 x 1) is broadcast over the others' points."""
 
     kind: ClassVar[str] = "multiply"
-    inputs: tuple[int, ...]
+    inputs: tuple[int, ...] = at_most(MAX_INPUTS)
     bits: Bits = Bits()
 
 
@@ -122,7 +129,7 @@ class Concat:
     """Concatenation of maps of one height and width along the channels, in the order of the inputs."""
 
     kind: ClassVar[str] = "concat"
-    inputs: tuple[int, ...]
+    inputs: tuple[int, ...] = at_most(MAX_INPUTS)
     bits: Bits = Bits()
 
 
@@ -153,11 +160,11 @@ class LayerList:
     Raises
     ------
     InvalidNetwork
-        With every violation found; a layer whose inputs are at fault hides only its own consumers.
+        With the violations found; a layer or input at fault hides only its own consumers.
     """
 
     input_shape: Shape
-    layers: tuple[Layer, ...]
+    layers: tuple[Layer, ...] = at_most(MAX_LAYERS)
     shapes: tuple[Shape, ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -176,22 +183,26 @@ def _derive_shapes(network: LayerList) -> tuple[Shape, ...]:
     if not 1 <= len(network.layers) <= MAX_LAYERS:
         raise InvalidNetwork.of(violation("layers", f"{len(network.layers)} layers", f"1 to {MAX_LAYERS}"))
     found = list(_integer_violations("input_shape", network.input_shape, minimum=1))
+    image = None if found else network.input_shape
     shapes: list[Shape | None] = []
     for index, layer in enumerate(network.layers):
         path = f"layers[{index}].{layer.kind}"
         wrong = list(_field_violations(path, layer, index))
-        inputs = (
-            [] if wrong else [network.input_shape if i == NETWORK_INPUT else shapes[i] for i in layer.inputs]
-        )
+        inputs = [] if wrong else [image if i == NETWORK_INPUT else shapes[i] for i in layer.inputs]
+        known = [s for s in inputs if s is not None]
         shape: Shape | None = None
-        if not wrong and not found and all(inputs):
-            result = _output_shape(path, layer, [s for s in inputs if s is not None])
+        if known and len(known) == len(inputs):
+            result = _output_shape(path, layer, known)
             if isinstance(result, Violation):
                 wrong.append(result)
+            elif max(result.channels, result.height, result.width) > MAX_DERIVED:
+                wrong.append(Violation(path, f"makes a map of {result}, wanted {MAX_DERIVED} at most a side"))
             else:
                 shape = result
         found += wrong
         shapes.append(shape)
+        if len(found) >= MAX_VIOLATIONS:
+            break
     if found:
         raise InvalidNetwork.of(*found)
     return tuple(s for s in shapes if s is not None)
@@ -212,9 +223,11 @@ def _field_violations(path: str, layer: Layer, index: int) -> Iterator[Violation
     yield from _integer_violations(path, layer, minimum=1)
     yield from _integer_violations(f"{path}.bits", layer.bits, minimum=1)
     several = isinstance(layer, (Add, Multiply, Concat))
-    if (len(layer.inputs) < 2) if several else (len(layer.inputs) != 1):
-        wanted = "two inputs or more" if several else "exactly one input"
-        yield violation(f"{path}.inputs", list(layer.inputs), wanted)
+    least, most = (2, MAX_INPUTS) if several else (1, 1)
+    if not least <= len(layer.inputs) <= most:
+        wanted = f"{least} to {most} inputs" if several else "exactly one input"
+        yield violation(f"{path}.inputs", f"{len(layer.inputs)} inputs", wanted)
+        return
     for position, source in enumerate(layer.inputs):
         if type(source) is not int or not NETWORK_INPUT <= source < index:
             wanted = f"an earlier layer, from 0 to {index - 1}, or -1 for the network's input"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
-from services.common.errors import InvalidNetwork, Violation, one_of, violation
+from services.common.errors import InvalidNetwork, Violation, missing, one_of, violation
 from services.common.layers import LAYER_KINDS, Bits, Layer, LayerList, PoolMode, Shape
 
 T = TypeVar("T")
@@ -93,7 +93,7 @@ def _mapping(
     if not isinstance(obj, Mapping):
         raise InvalidNetwork.of(violation(path, obj, "an object"))
     allowed = list(needed if known is None else known)
-    wrong = [violation(f"{path}.{n}", "nothing", "a value") for n in needed if n not in obj]
+    wrong = [missing(f"{path}.{n}") for n in needed if n not in obj]
     wrong += [
         Violation(f"{path}.{n}", f"unknown field, wanted {one_of(allowed, str(n))}")
         for n in obj

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
 from random import Random
 from typing import Any
 
-from services.common.candidate import Block, BlockType, Candidate, Head, Projection
-from services.common.errors import InvalidCandidate, NotFound, Violation, one_of, violation
+from services.common.candidate import (
+    MAX_BLOCKS,
+    MAX_KERNELS,
+    Block,
+    BlockType,
+    Candidate,
+    Head,
+    Projection,
+)
+from services.common.codec import from_jsonable
+from services.common.errors import InvalidCandidate, InvalidInput, NotFound, Violation, one_of, violation
+from services.common.files import parse_toml, read_file
+from services.common.limited import at_most
 
 SPACES = ("paper", "small")
 """Spaces that ship with the project, by name."""
@@ -26,8 +35,8 @@ class SearchSpace:
         An empty or repeated choice, an impossible depth, or a block that no candidate may have.
     """
 
-    block_types: tuple[BlockType, ...]
-    kernel_counts: tuple[int, ...]
+    block_types: tuple[BlockType, ...] = at_most(len(BlockType))
+    kernel_counts: tuple[int, ...] = at_most(MAX_KERNELS)
     min_depth: int
     max_depth: int
     head: Head = Head()
@@ -35,16 +44,25 @@ class SearchSpace:
 
     def __post_init__(self) -> None:
         wrong = [
-            violation(name, list(values), "a list of different values, at least one")
+            violation(name, f"{len(values)} values", "different values, at least one")
             for name, values in (("block_types", self.block_types), ("kernel_counts", self.kernel_counts))
             if not values or len(set(values)) < len(values)
         ]
-        if not 1 <= self.min_depth <= self.max_depth:
+        wrong += [
+            violation(f"kernel_counts[{i}]", kernels, f"an integer from 1 to {MAX_KERNELS}")
+            for i, kernels in enumerate(self.kernel_counts)
+            if type(kernels) is not int or not 1 <= kernels <= MAX_KERNELS
+        ]
+        wrong += [
+            violation(name, depth, f"an integer from 1 to {MAX_BLOCKS}")
+            for name, depth in (("min_depth", self.min_depth), ("max_depth", self.max_depth))
+            if type(depth) is not int or not 1 <= depth <= MAX_BLOCKS
+        ]
+        if not wrong and self.min_depth > self.max_depth:
             wrong.append(violation("min_depth", self.min_depth, f"1 to max_depth ({self.max_depth})"))
         if wrong:
             raise InvalidCandidate.of(*wrong)
-        for kernels in self.kernel_counts:  # the deepest candidate checks head, depth and kernels
-            self.candidate((Block(self.block_types[0], kernels),) * self.max_depth)
+        self.candidate((self.choices[0],))  # checks the head
 
     @property
     def choices(self) -> tuple[Block, ...]:
@@ -105,71 +123,25 @@ def load_space(name: str) -> SearchSpace:
     NotFound
         No space or file of that name.
     InvalidCandidate
-        The file's content is wrong; the field is named.
+        The file's content is wrong; the file and the field are named.
     """
     if name in SPACES:
-        text = (resources.files("services.common") / "spaces" / f"{name}.toml").read_text("utf-8")
-    elif name.endswith(".toml") and Path(name).is_file():
-        text = Path(name).read_text("utf-8")
-    else:
-        wanted = f"{one_of(SPACES, name)}, or the path of a .toml file"
-        raise NotFound(str(v := violation("space", name, wanted)), [v])
-    try:
-        return space_from_dict(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidCandidate.of(Violation("space", f"{name} is not TOML: {error}")) from None
+        folder = resources.files("services.common") / "spaces"
+        return _space_from_toml((folder / f"{name}.toml").read_text("utf-8"))
+    if name.endswith(".toml"):
+        return read_file(name, _space_from_toml, InvalidCandidate)
+    raise NotFound.of(violation("space", name, f"{one_of(SPACES, name)}, or the path of a .toml file"))
+
+
+def _space_from_toml(text: str) -> SearchSpace:
+    return space_from_dict(parse_toml(text, InvalidCandidate))
 
 
 def space_from_dict(table: dict[str, Any]) -> SearchSpace:
-    """Build a space from a TOML table or a stored study; unknown keys are errors."""
-    values = dict(table)
-    head = values.pop("head", {})
-    if not isinstance(head, dict):
-        raise InvalidCandidate.of(violation("head", head, "a table"))
-    known = ("block_types", "kernel_counts", "min_depth", "max_depth", "projection")
-    wrong = [Violation(k, f"unknown key, wanted {one_of(known, k)}") for k in values if k not in known]
-    wrong += [
-        Violation(f"head.{k}", "unknown key, wanted hidden_features or dropout_frac")
-        for k in head
-        if k not in ("hidden_features", "dropout_frac")
-    ]
-    wrong += [violation(k, "nothing", "a value") for k in known[:-1] if k not in values]
-    wrong += [
-        violation("block_types", t, one_of(BlockType, str(t)))
-        for t in values.get("block_types", ())
-        if t not in list(BlockType)
-    ]
-    projection = values.get("projection", "always")
-    if projection not in list(Projection):
-        wrong.append(violation("projection", projection, one_of(Projection, str(projection))))
-    if wrong:
-        raise InvalidCandidate.of(*wrong)
+    """Build a space from a TOML table; unknown keys are errors."""
     try:
-        return SearchSpace(
-            block_types=tuple(BlockType(t) for t in values["block_types"]),
-            kernel_counts=tuple(values["kernel_counts"]),
-            min_depth=values["min_depth"],
-            max_depth=values["max_depth"],
-            head=Head(
-                hidden_features=tuple(head.get("hidden_features", Head().hidden_features)),
-                dropout_frac=head.get("dropout_frac", Head().dropout_frac),
-            ),
-            projection=Projection(projection),
-        )
-    except TypeError as error:
-        raise InvalidCandidate.of(Violation("space", f"a value has the wrong type: {error}")) from None
-
-
-def space_to_dict(space: SearchSpace) -> dict[str, Any]:
-    """Make the table that `space_from_dict` reads."""
-    return {
-        "block_types": [str(t) for t in space.block_types],
-        "kernel_counts": list(space.kernel_counts),
-        "min_depth": space.min_depth,
-        "max_depth": space.max_depth,
-        "projection": str(space.projection),
-        "head": {
-            "hidden_features": list(space.head.hidden_features),
-            "dropout_frac": space.head.dropout_frac,
-        },
-    }
+        return from_jsonable(SearchSpace, table)
+    except InvalidCandidate:
+        raise
+    except InvalidInput as error:
+        raise InvalidCandidate(error.message, error.violations) from None

@@ -27,7 +27,7 @@ def limited(default: T, low: float, high: float) -> T:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """A node that checks itself; 500 becomes 500.0 where a float is wanted: equal chips hash equal."""
+    """A node that checks itself; numbers take one form (500.0 for 500), so equal chips hash equal."""
 
     path: ClassVar[str]
 
@@ -54,7 +54,7 @@ class Checked:
                 noun = "a number" if wanted is float else "an integer"
                 derived = ", or None to derive it" if type(None) in kinds else ""
                 return violation(path, value, f"{noun} from {low:g} to {high:g}{derived}")
-            object.__setattr__(self, name, wanted(value))
+            object.__setattr__(self, name, wanted(value) + 0)  # -0.0 becomes 0.0
         elif type(value) is not wanted:
             return violation(path, value, f"a {wanted.__name__}")
         return None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from services.common.codec import from_jsonable
-from services.common.errors import InvalidChip, InvalidInput, NotFound, Violation, one_of, violation
+from services.common.errors import InvalidChip, InvalidInput, NotFound, one_of, violation
+from services.common.files import parse_toml, read_file
 from services.hw_oracle.simconfig import chip_from_simconfig
 from services.hw_oracle.types import ChipConfig
 
@@ -27,20 +26,17 @@ def load_chip(name: str) -> ChipConfig:
     NotFound
         No preset or file of that name.
     InvalidChip
-        The file's content is wrong; the field is named.
+        The file's content is wrong; the file and the field are named.
     """
-    path = Path(name)
     if name in PRESETS:
-        text = (resources.files("services.hw_oracle") / "presets" / f"{name}.toml").read_text("utf-8")
-    elif path.suffix in (".toml", ".ini") and path.is_file():
-        try:
-            text = path.read_text("utf-8")
-        except UnicodeDecodeError:
-            raise InvalidChip.of(violation("chip", name, "a text file in UTF-8")) from None
-    else:
-        wanted = f"{one_of(PRESETS, name)}, or the path of a .toml or .ini file"
-        raise NotFound.of(violation("chip", name, wanted))
-    return chip_from_simconfig(text) if path.suffix == ".ini" else chip_from_toml(text)
+        folder = resources.files("services.hw_oracle") / "presets"
+        return chip_from_toml((folder / f"{name}.toml").read_text("utf-8"))
+    if name.endswith(".toml"):
+        return read_file(name, chip_from_toml, InvalidChip)
+    if name.endswith(".ini"):
+        return read_file(name, chip_from_simconfig, InvalidChip)
+    wanted = f"{one_of(PRESETS, name)}, or the path of a .toml or .ini file"
+    raise NotFound.of(violation("chip", name, wanted))
 
 
 def chip_from_toml(text: str) -> ChipConfig:
@@ -51,10 +47,7 @@ def chip_from_toml(text: str) -> ChipConfig:
     InvalidChip
         Not TOML, an unknown key, a wrong type or value; the path of the field is named.
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidChip.of(Violation("chip", f"this is no TOML: {error}")) from None
+    table = parse_toml(text, InvalidChip)
     try:
         return from_jsonable(ChipConfig, _none_for_derived(table), "chip")
     except InvalidChip:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.common.convert import from_pb, to_pb
-from services.common.errors import InvalidRequest, violation
+from services.common.errors import InvalidRequest, missing
 from services.common.layers import LayerList
 from services.common.pb.imcnas.v1 import hw_oracle_pb2 as pb
 from services.common.pb.imcnas.v1 import network_pb2
@@ -27,4 +27,4 @@ def request_from_pb(request: pb.HwOracleServiceEvaluateRequest) -> tuple[LayerLi
         case "config":
             return layers, from_pb(request.config, ChipConfig, "chip")
         case _:
-            raise InvalidRequest.of(violation("chip", "nothing", "preset or config"))
+            raise InvalidRequest.of(missing("chip", "preset or config"))

@@ -24,10 +24,8 @@ from services.hw_oracle.types import (
 MODEL_VERSION = "1"
 """Raised whenever an equation changes what a report says."""
 
-DEFAULT_CHIP = ChipConfig()
 
-
-def evaluate(network: LayerList, chip: ChipConfig = DEFAULT_CHIP) -> CostReport:
+def evaluate(layers: LayerList, chip: ChipConfig = ChipConfig()) -> CostReport:
     """Map, place, schedule and cost a network.
 
     The model is MNSIM 2.0's (commit ca39ccb, whole-network pipeline, line-buffer mode 1), so that its
@@ -37,7 +35,7 @@ def evaluate(network: LayerList, chip: ChipConfig = DEFAULT_CHIP) -> CostReport:
 
     Parameters
     ----------
-    network : LayerList
+    layers : LayerList
     chip : ChipConfig
         MNSIM 2.0's default chip unless given.
 
@@ -54,20 +52,20 @@ def evaluate(network: LayerList, chip: ChipConfig = DEFAULT_CHIP) -> CostReport:
     ChipTooSmall
         The network needs more tiles than the grid has.
     """
-    mapping = map_network(network, chip)
+    mapping = map_network(layers, chip)
     tile = network_tile(mapping, chip)
-    distances = distances_hops(network, mapping, chip)
-    times = [layer_time(network, i, mapping, chip, distance) for i, distance in enumerate(distances)]
-    done = schedule(network, [time.durations_ns for time in times])
+    distances = distances_hops(layers, mapping, chip)
+    times = [layer_time(layers, i, mapping, chip, distance) for i, distance in enumerate(distances)]
+    done = schedule(layers, [time.durations_ns for time in times])
     tile_area = tile.area()
-    layers = []
-    for index, (layer, mapped) in enumerate(zip(network.layers, mapping.layers, strict=True)):
+    costs = []
+    for index, (layer, mapped) in enumerate(zip(layers.layers, mapping.layers, strict=True)):
         latency = times[index].modules
         area = tile_area.times(mapped.tiles)
         power = layer_power(layer, mapped, tile)
         energy = layer_energy(power, latency)
         begin_ns, finish_ns = float(done[index].begin_ns[0]), float(done[index].finish_ns[-1])
-        layers.append(
+        costs.append(
             LayerCost(
                 kind=layer.kind,
                 **asdict(mapped),
@@ -75,7 +73,7 @@ def evaluate(network: LayerList, chip: ChipConfig = DEFAULT_CHIP) -> CostReport:
                 transfer_distance_hops=distances[index][1],
                 begin_ns=begin_ns,
                 finish_ns=finish_ns,
-                occupancy_frac=float(times[index].durations_ns.sum()) / (finish_ns - begin_ns),
+                occupancy_frac=_occupancy_frac(float(times[index].durations_ns.sum()), finish_ns - begin_ns),
                 area_um2=area.total_um2,
                 power_w=power.total_w,
                 energy_nj=energy.total_nj,
@@ -89,19 +87,24 @@ def evaluate(network: LayerList, chip: ChipConfig = DEFAULT_CHIP) -> CostReport:
     return CostReport(
         model_version=MODEL_VERSION,
         chip_hash=chip_hash(chip),
-        latency_ns=latency_ns(network, done),
-        area_um2=sum(layer.area_um2 for layer in layers),
-        power_w=sum(layer.power_w for layer in layers),
-        energy_nj=sum(layer.energy_nj for layer in layers),
+        latency_ns=latency_ns(layers, done),
+        area_um2=sum(layer.area_um2 for layer in costs),
+        power_w=sum(layer.power_w for layer in costs),
+        energy_nj=sum(layer.energy_nj for layer in costs),
         tiles=mapping.tiles,
-        pes=sum(layer.pes for layer in layers),
-        crossbars=sum(layer.crossbars for layer in layers),
-        latency=LatencyBreakdown.sum(layer.latency for layer in layers),
-        area=AreaBreakdown.sum(layer.area for layer in layers),
-        power=PowerBreakdown.sum(layer.power for layer in layers),
-        energy=EnergyBreakdown.sum(layer.energy for layer in layers),
+        pes=sum(layer.pes for layer in costs),
+        crossbars=sum(layer.crossbars for layer in costs),
+        latency=LatencyBreakdown.sum(layer.latency for layer in costs),
+        area=AreaBreakdown.sum(layer.area for layer in costs),
+        power=PowerBreakdown.sum(layer.power for layer in costs),
+        energy=EnergyBreakdown.sum(layer.energy for layer in costs),
         accumulator_area=accumulator_area,
         accumulator_power=accumulator_power,
         accumulator_energy=accumulator_energy,
-        layers=tuple(layers),
+        layers=tuple(costs),
     )
+
+
+def _occupancy_frac(busy_ns: float, span_ns: float) -> float:
+    """Share of its span that a layer works; rounding may hide a short work, or stretch it, in a late span."""
+    return min(1.0, busy_ns / span_ns) if span_ns > 0 else 1.0

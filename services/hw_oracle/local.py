@@ -11,7 +11,7 @@ from services.hw_oracle.info import OracleInfo
 from services.hw_oracle.types import ChipConfig, CostReport
 
 
-def evaluate(layers: LayerList, chip: ChipConfig | str) -> CostReport:
+def evaluate(layers: LayerList, chip: ChipConfig | str = ChipConfig()) -> CostReport:
     """Cost of one inference of `layers` on `chip` or, by its name, on a preset.
 
     Raises

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from services.common.units import NJ_PER_UJ, NS_PER_MS, format_energy, format_latency
+from services.common.units import NJ_PER_UJ, NS_PER_MS, NS_PER_US, format_energy, format_latency
 from services.searcher.pareto import front_indices
 from services.searcher.types import Proposal, Strategy, StudyStatus, Trial, TrialState
 from services.trainer.types import AccuracyReport
@@ -65,19 +65,32 @@ def accuracy_figure(status: StudyStatus, trials: Sequence[Trial]) -> Figure:
 
 def latency_figure(status: StudyStatus, trials: Sequence[Trial]) -> Figure:
     """Draw accuracy against latency, and the front of the two."""
-    return _cost_figure(status, trials, "Accuracy against latency", "latency (ms)", _latency_ms)
+    units = {"ms": NS_PER_MS, "µs": NS_PER_US}
+    return _cost_figure(status, trials, "latency", units, lambda trial: trial.cost.latency_ns)
 
 
 def energy_figure(status: StudyStatus, trials: Sequence[Trial]) -> Figure:
     """Draw accuracy against energy, and the front of the two."""
-    return _cost_figure(status, trials, "Accuracy against energy", "energy per inference (µJ)", _energy_uj)
+    units = {"µJ": NJ_PER_UJ, "nJ": 1.0}
+    return _cost_figure(status, trials, "energy", units, lambda trial: trial.cost.energy_nj)
 
 
 def _cost_figure(
-    status: StudyStatus, trials: Sequence[Trial], title: str, label: str, cost: Callable[[Trial], float]
+    status: StudyStatus,
+    trials: Sequence[Trial],
+    quantity: str,
+    units: dict[str, float],
+    exact: Callable[[Trial], float],
 ) -> Figure:
+    """Draw accuracy against a cost, in the first of `units` that the largest cost reaches."""
     figure, complete = _new_figure(), _complete(trials)
     axes = figure.subplots()
+    largest = max(map(exact, complete))
+    unit, size = next((u for u in units.items() if largest >= u[1]), [*units.items()][-1])
+
+    def cost(trial: Trial) -> float:
+        return exact(trial) / size
+
     costs = [*map(cost, complete)]
     if max(costs) > _LOG_RATIO * min(costs):
         axes.set_xscale("log")
@@ -92,8 +105,8 @@ def _cost_figure(
     line = [*((x, -y) for x, y in front), (right, -front[-1][1])]
     _draw_line(axes, line, "front")
     axes.set_xlim(right=right)
-    axes.set_xlabel(label)
-    _finish(figure, axes, status, title, line, complete, cost)
+    axes.set_xlabel(f"{quantity} of one inference ({unit})")
+    _finish(figure, axes, status, f"Accuracy against {quantity}", line, complete, cost)
     return figure
 
 
@@ -175,7 +188,7 @@ def _place(figure: Figure, axes: Axes, label: str, target: _Point, segments: Seq
     figure.draw_without_rendering()
     text = axes.annotate(
         label, target, (0, 0), textcoords="offset points", fontsize=8, color=_INK, va="center", ha="center",
-        arrowprops={"arrowstyle": "-", "color": _INK, "linewidth": 0.6, "shrinkB": 6}, zorder=6,
+        arrowprops={"arrowstyle": "-", "color": _GREY, "linewidth": 0.6, "shrinkB": 6}, zorder=6,
         bbox={"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
     )  # fmt: skip
     begins, ends = (axes.transData.transform([segment[i] for segment in segments]) for i in (0, 1))
@@ -187,7 +200,11 @@ def _place(figure: Figure, axes: Axes, label: str, target: _Point, segments: Seq
         outside = not (inside.contains(box.x0, box.y0) and inside.contains(box.x1, box.y1))
         return outside, int(box.count_contains(pixels)), abs(offset[0]) + 2 * abs(offset[1])
 
-    text.set_position(min(product(range(-220, 221, 20), range(-140, 141, 14)), key=badness))
+    # Aslant, so that the line to the label is taken for neither a step of the front nor an error bar.
+    aslant = [
+        (x, y) for x, y in product(range(-220, 221, 20), range(-140, 141, 14)) if min(abs(x), abs(y)) >= 28
+    ]
+    text.set_position(min(aslant, key=badness))
     text.set_in_layout(False)
 
 
@@ -227,14 +244,6 @@ def _wrapped(name: str, width: int = 28) -> str:
 
 def _number(trial: Trial) -> float:
     return float(trial.number)
-
-
-def _latency_ms(trial: Trial) -> float:
-    return trial.cost.latency_ns / NS_PER_MS
-
-
-def _energy_uj(trial: Trial) -> float:
-    return trial.cost.energy_nj / NJ_PER_UJ
 
 
 def _percent(trial: Trial) -> float:

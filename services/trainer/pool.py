@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -214,6 +216,9 @@ def _connect(address: str | None, slots: int) -> None:
     }  # fmt: skip
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
+        if address and (host_port := re.fullmatch(r"(.+):([0-9]{1,5})", address)):
+            # Ray itself would try for more than a minute, and log all of it.
+            socket.create_connection((host_port[1], int(host_port[2])), timeout=5.0).close()
         ray.init(
             address=address or "local",
             log_to_driver=False,  # a terminal may show progress: worker output belongs in Ray's logs

@@ -57,6 +57,9 @@ def test_a_file_may_hold_several_named_networks_or_mnsims_own_form(imcnas: Comma
     assert code == 0
     assert (a.pop("name"), b.pop("name")) == ("a", "b")
     assert a == b
+    Path("nets.json").write_text(json.dumps([{"name": "c", "layers": ours}, {"network": ours}]))
+    c, d = map(json.loads, imcnas("evaluate", "nets.json", "--json")[1].splitlines())
+    assert (c["name"], d["name"], d["latency_ns"]) == ("c", "nets[1]", c["latency_ns"])
     Path("one.json").write_text(json.dumps(mnsim))
     assert json.loads(imcnas("evaluate", "one.json", "--json")[1])["latency_ns"] == a["latency_ns"]
 
@@ -93,6 +96,8 @@ def test_a_search_ends_with_the_front_the_figures_and_where_they_lie(imcnas: Com
         best["accuracy"]["accuracy_frac"] / (best["cost"]["energy_nj"] / 1e3)
     )
 
+    made_again = json.loads(imcnas("evaluate", str(folder / "best.json"), "--json")[1])
+    assert made_again["energy_nj"] == best["cost"]["energy_nj"]
     again, more = imcnas("report", folder.name, "--out", "elsewhere"), imcnas("report")
     assert again[0] == more[0] == 0
     assert Path("elsewhere/best.json").read_bytes() == (folder / "best.json").read_bytes()

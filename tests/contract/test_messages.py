@@ -113,7 +113,7 @@ def test_a_message_has_its_dataclass_fields_with_equal_names_and_types(
             assert field.message_type is not None, plan.name
         elif issubclass(plan.type, StrEnum):
             names = [v.name.removeprefix(enum_prefix(field.enum_type)) for v in field.enum_type.values]
-            assert names == ["UNSPECIFIED", *plan.type.__members__]
+            assert sorted(names) == sorted(["UNSPECIFIED", *plan.type.__members__])
         else:
             assert field.type == PROTO_TYPES[plan.type], plan.name
         if plan.nullable:

@@ -146,7 +146,7 @@ def test_the_front_climbs_in_steps_through_the_best_at_each_latency(searched):
     xs, ys = labelled(axes)["front"].get_data()
     complete = [t for t in trials if t.state is TrialState.COMPLETE]
     for x, y in zip(xs, ys, strict=True):
-        reached = [t.accuracy.accuracy_frac for t in complete if t.cost.latency_ns <= x * 1e6 * (1 + 1e-12)]
+        reached = [t.accuracy.accuracy_frac for t in complete if t.cost.latency_ns <= x * 1e3 * (1 + 1e-12)]
         assert y == pytest.approx(100 * max(reached))
 
 

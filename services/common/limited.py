@@ -1,0 +1,14 @@
+"""Fields of dataclasses that say how long they may be, so that a message is refused before it is read."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Any
+
+
+def at_most(items: int) -> Any:
+    """Make a field without a default for a tuple of at most so many items.
+
+    The converter of messages refuses a longer list unread; the class itself checks whatever else makes it.
+    """
+    return field(metadata={"most": items})
