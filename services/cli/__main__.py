@@ -71,9 +71,6 @@ def main() -> None:
     except ImcnasError as error:
         print(f"imcnas: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("imcnas: stopped by Ctrl-C", file=sys.stderr)
-        sys.exit(130)
     except ModuleNotFoundError as error:
         if (error.name or "services").partition(".")[0] == "services":
             raise

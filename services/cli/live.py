@@ -173,13 +173,13 @@ class LiveView(_Progress):
         self._live.stop()
 
     def _render(self) -> RenderableType:
-        done = len(self.trials)
-        failed = sum(t.state is TrialState.FAILED for t in self.trials.values())
-        skipped = sum(t.infeasible_proposals + t.duplicate_proposals for t in self.trials.values())
+        trials = list(self.trials.values())  # the loop adds to it meanwhile
+        failed = sum(t.state is TrialState.FAILED for t in trials)
+        skipped = sum(t.infeasible_proposals + t.duplicate_proposals for t in trials)
         head = Table.grid(padding=(0, 2))
         head.add_row(
-            ProgressBar(total=max(1, self.wanted), completed=done, width=30),
-            f"{done}/{self.wanted} trials",
+            ProgressBar(total=max(1, self.wanted), completed=len(trials), width=30),
+            f"{len(trials)}/{self.wanted} trials",
             f"{clock(time.monotonic() - self.started)} gone, {self.remaining_text()} left",
             f"{failed} failed" if failed else "",
             f"{skipped} proposals skipped (duplicates, or over a limit)" if skipped else "",
@@ -191,7 +191,7 @@ class LiveView(_Progress):
             row = Table.grid(padding=(0, 1))
             row.add_row(bar, f"epoch {epoch}/{self.epochs}", str(trial.candidate))
             body.add_row(f"#{number}", row)
-        latest = sorted(self.trials.values(), key=lambda t: t.finished_at)[-5:]
+        latest = sorted(trials, key=lambda t: t.finished_at)[-5:]
         for trial in reversed(latest):
             body.add_row(Text(f"#{trial.number}", style="dim"), Text(result_line(trial), style="dim"))
         return Group(head, body, *(Text(m, style="yellow") for m in self._messages))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -13,14 +14,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services.cli.console import MESSAGES
-from services.common.errors import ImcnasError, InvalidRequest, Violation
-from services.searcher.types import Strategy
+from services.common.errors import ImcnasError, InvalidRequest, Violation, violation
+from services.searcher.types import Strategy, StudyConfig, StudyState, TrainingLimits
 
 if TYPE_CHECKING:
     from services.searcher.loop import StopSignal
-    from services.searcher.types import StudyConfig, StudyStatus
+    from services.searcher.store import Store
+    from services.searcher.types import StudyStatus
 
 EXIT_INTERRUPTED = 130
+STORE = "studies.sqlite"
+DEFAULT_RECIPE, DEFAULT_CHIP = "quick", "mnsim2_default"
 MAX_HOURS_UNASKED = 24.0
 SERVICES = "On other machines"
 
@@ -40,10 +44,10 @@ def command(
         Strategy, typer.Option(help="Who proposes: Hyperopt's TPE, or chance.")
     ] = Strategy.TPE,
     startup_trials: Annotated[int, typer.Option(help="Random trials before TPE models anything.")] = 10,
-    recipe: Annotated[str, typer.Option(help="How candidates are trained: quick, standard.")] = "quick",
-    chip: Annotated[
-        str, typer.Option(help="Chip: a preset, or a .toml or MNSIM .ini file.")
-    ] = "mnsim2_default",
+    recipe: Annotated[
+        str, typer.Option(help="How candidates are trained: quick, standard.")
+    ] = DEFAULT_RECIPE,
+    chip: Annotated[str, typer.Option(help="Chip: a preset, or a .toml or MNSIM .ini file.")] = DEFAULT_CHIP,
     max_macs: Annotated[
         int, typer.Option(min=0, help="Never train more MACs than this (0: no limit).")
     ] = 300_000_000,
@@ -76,31 +80,29 @@ def command(
 
       imcnas search --oracle host:50051 --trainer host:50061
     """
-    if searcher and (oracle or trainer or ray):
-        text = "the searcher has an oracle and a trainer of its own; leave out --oracle, --trainer and --ray"
-        raise InvalidRequest.of(Violation("--searcher", text))
+    if searcher and (oracle or trainer or ray or workers != 1):
+        text = "the searcher has an oracle, a trainer and workers of its own; leave out "
+        raise InvalidRequest.of(Violation("--searcher", text + "--oracle, --trainer, --ray and --workers"))
     from services.searcher.loop import StopSignal
+    from services.searcher.store import Store
 
+    wanted = _choices(space, objective, strategy, chip, recipe, seed, startup_trials, max_macs, max_params)
+    store = None if searcher else Store(runs / STORE)
     stop = StopSignal()
-    with ExitStack() as stack:
-        stack.callback(_leave_if_abandoned, stop)
-        source = _source(stack, searcher, trainer, ray, workers)
-        config = _config(
-            source.dataset(dataset), space, objective, strategy, study, chip, recipe, seed, startup_trials,
-            max_macs, max_params,
-        )  # fmt: skip
-        duration = _expected_duration(config, trials, workers, yes)
-        if searcher:
-            _watch(source, config, trials, runs, quiet)
-        else:
-            from services.hw_oracle.client import HwOracle
-
-            hardware = stack.enter_context(HwOracle(oracle or None))
-            if oracle:
-                hardware.info()  # it answers, before anything is recorded
-            about = f"{trials} trials of {config.space.count():,} configurations by {config.strategy}"
-            about += f", {workers} at once; about {duration} of training"
-            _run(config, trials, workers, runs, quiet, hardware, source, stop, about)
+    try:
+        with ExitStack() as stack:
+            stack.callback(_leave_if_abandoned, stop)
+            source = _source(stack, searcher, trainer, ray, workers)
+            data = source.dataset(dataset)
+            name = study or _default_name(data.name, space, chip, recipe, wanted)
+            config = StudyConfig(name=_checked(name), dataset=data, **wanted)
+            if store is None:
+                _watch(source, config, trials, runs, quiet)
+            else:
+                _run(stack, config, trials, workers, runs, quiet, oracle, source, store, stop, yes)
+    except KeyboardInterrupt:
+        MESSAGES.print("Stopped by Ctrl-C; what was finished is kept, and the same command goes on")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 def _leave_if_abandoned(stop: StopSignal) -> None:
@@ -131,58 +133,70 @@ def _source(stack: ExitStack, searcher: str, trainer: str, ray: str, workers: in
     return stack.enter_context(InlineTrainer())
 
 
-def _config(
-    dataset: Any, space: str, objective: str, strategy: Strategy, study: str, chip: str, recipe: str,
-    seed: int, startup_trials: int, max_macs: int, max_params: int,
-) -> StudyConfig:  # fmt: skip
+def _choices(
+    space: str, objective: str, strategy: Strategy, chip: str, recipe: str, seed: int, startup_trials: int,
+    max_macs: int, max_params: int,
+) -> dict[str, Any]:  # fmt: skip
+    """Read what was chosen by name, before anything is started: the settings of a study but name and data."""
     from services.common.space import load_space
     from services.hw_oracle.chips import load_chip
     from services.searcher.objective import parse_objective
-    from services.searcher.types import StudyConfig, TrainingLimits
     from services.trainer.recipe import load_recipe
 
-    aim = parse_objective(objective)
-    name = f"{dataset.name}-{Path(space).stem}-{aim.replace('/', '-per-')}-seed{seed}"
-    return StudyConfig(
-        name=study or name,
-        dataset=dataset,
-        space=load_space(space),
-        objective=aim,
-        strategy=strategy,
-        chip=load_chip(chip),
-        chip_name=chip,
-        recipe=load_recipe(recipe),
-        limits=TrainingLimits(max_macs=max_macs or None, max_params=max_params or None),
-        seed=seed,
-        startup_trials=startup_trials,
-    )
+    return {
+        "space": load_space(space),
+        "objective": parse_objective(objective),
+        "strategy": strategy,
+        "chip": load_chip(chip),
+        "chip_name": chip,
+        "recipe": load_recipe(recipe),
+        "limits": TrainingLimits(max_macs=max_macs or None, max_params=max_params or None),
+        "seed": seed,
+        "startup_trials": startup_trials,
+    }
 
 
-def _expected_duration(config: StudyConfig, trials: int, workers: int, yes: bool) -> str:
-    """Estimate how long the search trains; a day or more must be wanted."""
-    from services.cli.live import clock
-    from services.searcher.estimate import training_seconds
+def _default_name(dataset: str, space: str, chip: str, recipe: str, wanted: dict[str, Any]) -> str:
+    """Name a study by its settings: the main ones always, the others where they are not the defaults."""
+    parts = [dataset, Path(space).stem, wanted["objective"].replace("/", "-per-")]
+    others = ((wanted["strategy"], Strategy.TPE), (recipe, DEFAULT_RECIPE), (Path(chip).stem, DEFAULT_CHIP))
+    parts += [value for value, default in others if value != default]
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join([*parts, f"seed{wanted['seed']}"]))
 
-    seconds = training_seconds(config, trials, workers)
+
+def _checked(name: str) -> str:
+    if name == STORE:
+        raise InvalidRequest.of(violation("--study", name, "another name; this is the file of the studies"))
+    return name
+
+
+def _check_hours(seconds: float, yes: bool) -> None:
+    """Refuse a day of training or more that was not asked for."""
     if seconds > MAX_HOURS_UNASKED * 3600 and not yes:
         fix = "add --yes to start, or lower --trials, --max-macs, or choose a smaller --space"
         raise InvalidRequest.of(Violation("--trials", f"may take {seconds / 3600:.0f} hours; {fix}"))
-    return clock(seconds)
 
 
 def _run(
-    config: StudyConfig, trials: int, workers: int, runs: Path, quiet: bool, hardware: Any, trainer: Any,
-    stop: StopSignal, about: str,
+    stack: ExitStack, config: StudyConfig, trials: int, workers: int, runs: Path, quiet: bool, oracle: str,
+    trainer: Any, store: Store, stop: StopSignal, yes: bool,
 ) -> None:  # fmt: skip
-    from services.cli.live import make_view
+    """Run the search in this process and show its result."""
+    from services.cli.live import clock, make_view
+    from services.hw_oracle.client import HwOracle
+    from services.searcher.estimate import training_seconds
     from services.searcher.loop import run_search
-    from services.searcher.store import Store
-    from services.searcher.types import StudyState
 
-    store = Store(runs / "studies.sqlite")
+    hardware = stack.enter_context(HwOracle(oracle or None))
+    if oracle:
+        hardware.info()  # it answers, before anything is recorded
+    seconds = training_seconds(config, trials, workers)
+    _check_hours(seconds, yes)
     study = store.open_study(config, trials)
     if not quiet:
-        MESSAGES.print(f"[bold]{config.name}[/bold]: {about}")
+        about = f"{trials} trials of {config.space.count():,} configurations by {config.strategy}"
+        timing = f"{workers} at once; about {clock(seconds)} of training"
+        MESSAGES.print(f"[bold]{config.name}[/bold]: {about}, {timing}")
     try:
         with make_view(MESSAGES, quiet) as view, _ctrl_c(stop, view.say):
             status = run_search(

@@ -20,7 +20,7 @@ RENEW_S = 5.0
 
 def new_owner() -> str:
     """Name this process as an owner: host, process id, and a part that no other owner has."""
-    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    return f"{_here()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
 def is_live(owner: str | None, lease_until: float | None) -> bool:
@@ -28,13 +28,21 @@ def is_live(owner: str | None, lease_until: float | None) -> bool:
     if owner is None or lease_until is None or lease_until <= time.time():
         return False
     host, pid, _ = owner.rsplit(":", 2)
-    return host != socket.gethostname() or _process_exists(int(pid))
+    return host != _here() or _process_exists(int(pid))
 
 
 def describe(owner: str) -> str:
     """Name an owner for people."""
     host, pid, _ = owner.rsplit(":", 2)
-    return f"process {pid} on {host}"
+    return f"process {pid} on {host.partition('/')[0]}"
+
+
+def _here() -> str:
+    """Name where process ids mean ours: the host, and the container where there is one."""
+    try:
+        return f"{socket.gethostname()}/{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:  # not Linux
+        return socket.gethostname()
 
 
 def _process_exists(pid: int) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Condition, Thread
 from typing import Protocol
 
-from services.common.errors import ImcnasError, Unavailable
+from services.common.errors import ImcnasError, StudyConflict, Unavailable
 from services.common.layers import LayerList
 from services.hw_oracle.types import ChipConfig, CostReport
 from services.searcher.events import Event, TrialFinished
@@ -79,9 +79,9 @@ class SearchManager:
         self._closed = False
         with self._changed:
             for record in self._store.studies():
-                if record.served and record.state is StudyState.INTERRUPTED:
+                # One that seems to run may be a dead one's: its thread waits for the end of the lease.
+                if record.served and record.state in (StudyState.INTERRUPTED, StudyState.RUNNING):
                     log.info("study %s goes on", record.config.name)
-                    self._store.open_study(record.config, record.trials_wanted, served=True)
                     self._start(record.study_id)
 
     def dataset(self, name: str) -> DatasetInfo:
@@ -204,7 +204,7 @@ class SearchManager:
                 self._changed.notify_all()
 
     def _search(self, study_id: str, stop: StopSignal) -> bool:
-        """Run a search to its end; False when a service it needs was away, so that it should go on later."""
+        """Run a search to its end; False to try again: a service was away, or another process runs it."""
         record = self._store.study(study_id)
         try:
             run_search(
@@ -220,6 +220,9 @@ class SearchManager:
             log.warning("study %s waits for a service: %s", record.config.name, error)
             self._store.acquire(study_id)
             self._store.set_state(study_id, StudyState.RUNNING, failure=str(error))
+            return False
+        except StudyConflict as error:
+            log.warning("study %s waits: %s", record.config.name, error)
             return False
         return True
 

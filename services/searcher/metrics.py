@@ -6,17 +6,13 @@ from threading import Lock
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from services.common.units import NS_PER_MS
 from services.searcher.events import Event, SearchFinished, SearchStarted, TrialFinished
 from services.searcher.objective import best_trial
 from services.searcher.status import latency_hypervolume, trial_front
-from services.searcher.types import Trial
+from services.searcher.types import StudyConfig, Trial
 
 MAX_STUDIES = 50
 """Studies that have gauges of their own at once; later ones are only counted."""
-
-REFERENCE_LATENCY_NS = 100 * NS_PER_MS
-"""Corner of the hypervolume, equal for all studies so that it can be compared."""
 
 _ASK_BUCKETS_S = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
 
@@ -34,19 +30,19 @@ class SearcherMetrics:
             for name, text in (
                 ("best_objective", "Highest fitness, in the objective's unit."),
                 ("pareto_points", "Trials undominated in accuracy, latency and energy."),
-                ("hypervolume", "Share of accuracy 0..1 times latency 0..100 ms that is dominated."),
+                ("hypervolume", "Dominated share of accuracy 0..1 by latency 0..dearest start-up trial."),
                 ("last_trial_timestamp_seconds", "Unix time of the last finished trial."),
             )
         ]
         self._lock = Lock()  # searches tell their events from threads of their own
-        self._studies: dict[str, tuple[str, list[Trial]]] = {}
+        self._studies: dict[str, tuple[StudyConfig, list[Trial]]] = {}
 
     def tell(self, event: Event) -> None:
         """Take note of an event of a search."""
         with self._lock:
             match event:
                 case SearchStarted() if len(self._studies) < MAX_STUDIES:
-                    self._studies[event.study_id] = (event.config.name, list(event.trials))
+                    self._studies[event.study_id] = (event.config, list(event.trials))
                     self._show(event.study_id)
                 case TrialFinished():
                     self._trials.labels(event.trial.state).inc()
@@ -55,16 +51,18 @@ class SearcherMetrics:
                         self._studies[event.study_id][1].append(event.trial)
                         self._show(event.study_id)
                 case SearchFinished():
-                    name, _ = self._studies.pop(event.status.study_id, (None, []))
-                    for gauge in self._gauges if name else ():
-                        gauge.remove(name)
+                    config, _ = self._studies.pop(event.status.study_id, (None, []))
+                    for gauge in self._gauges if config else ():
+                        gauge.remove(event.status.config.name)
                 case _:
                     pass
 
     def _show(self, study_id: str) -> None:
-        name, trials = self._studies[study_id]
+        config, trials = self._studies[study_id]
+        name = config.name
         best = best_trial(trials)
         self._best.labels(name).set(best.fitness if best and best.fitness is not None else float("nan"))
         self._front.labels(name).set(len(trial_front(trials)))
-        self._volume.labels(name).set(latency_hypervolume(trials, REFERENCE_LATENCY_NS))
+        dearest_ns = max((t.cost.latency_ns for t in trials[: config.startup_trials]), default=1.0)
+        self._volume.labels(name).set(latency_hypervolume(trials, dearest_ns))
         self._last.labels(name).set(max((trial.finished_at for trial in trials), default=0.0))

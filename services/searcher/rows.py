@@ -17,7 +17,9 @@ from services.trainer.types import AccuracyReport
 SCHEMA_VERSION = 1
 """Raised with every change of the tables below; a migration starts from the number in the file."""
 
-TABLES = sa.MetaData()
+TABLES = sa.MetaData(
+    naming_convention={"uq": "uq_%(table_name)s_%(column_0_N_name)s"}
+)  # to be dropped by name
 SCHEMA = sa.Table("schema_version", TABLES, sa.Column("version", sa.Integer, primary_key=True))
 STUDIES = sa.Table(
     "studies",

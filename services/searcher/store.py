@@ -53,9 +53,10 @@ class Store:
         url = sa.URL.create("sqlite", database=str(path))
         self._engine = sa.create_engine(url, connect_args={"timeout": 30})
         sa.event.listen(self._engine, "connect", _configure)
+        sa.event.listen(self._engine, "begin", _begin)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with self._engine.begin() as connection:
+            with self._begin(write=True) as connection:
                 TABLES.create_all(connection)
                 version = connection.scalar(sa.select(SCHEMA.c.version))
                 if version is None:
@@ -82,9 +83,15 @@ class Store:
         self._engine.dispose()
 
     @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
+    def _begin(self, *, write: bool) -> Iterator[sa.Connection]:
+        """Begin a transaction; one that writes waits for others who do before it reads what it builds on."""
+        with self._engine.connect().execution_options(imcnas_write=write) as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def _transaction(self, *, write: bool = True) -> Iterator[sa.Connection]:
         try:
-            with self._engine.begin() as connection:
+            with self._begin(write=write) as connection:
                 yield connection
         except sa.exc.OperationalError as error:
             raise NotPossible(
@@ -184,7 +191,7 @@ class Store:
             Neither exists.
         """
         either = sa.or_(STUDIES.c.study_id == study, STUDIES.c.name == study)
-        with self._transaction() as connection:
+        with self._transaction(write=False) as connection:
             row = connection.execute(sa.select(STUDIES).where(either).limit(1)).one_or_none()
         if row is None:
             raise NotFound(f"study: no study {study!r} in {self.path}")
@@ -192,14 +199,14 @@ class Store:
 
     def studies(self) -> tuple[StudyRecord, ...]:
         """Every study, the oldest first."""
-        with self._transaction() as connection:
+        with self._transaction(write=False) as connection:
             rows = connection.execute(sa.select(STUDIES).order_by(STUDIES.c.created_at)).all()
         return tuple(map(study_of, rows))
 
     def trials_wanted(self, study_id: str) -> int:
         """How many trials the study is to have; it may rise while the search runs."""
         chosen = sa.select(STUDIES.c.trials_wanted).where(STUDIES.c.study_id == study_id)
-        with self._transaction() as connection:
+        with self._transaction(write=False) as connection:
             return int(connection.execute(chosen).scalar_one())
 
     def set_state(self, study_id: str, state: StudyState, failure: str = "", note: str = "") -> None:
@@ -214,20 +221,20 @@ class Store:
     def trials(self, study: StudyRecord, start: int = 0) -> tuple[Trial, ...]:
         """Trials from number `start` on, their costs without layers."""
         chosen = sa.select(*SUMMARY).where(_of(study), TRIALS.c.number >= start).order_by(TRIALS.c.number)
-        with self._transaction() as connection:
+        with self._transaction(write=False) as connection:
             return tuple(trial_of(study.config, row) for row in connection.execute(chosen))
 
     def finished_trials(self, study: StudyRecord, cursor: int = 0) -> tuple[Trial, ...]:
         """Trials in the order in which they finished, without the first `cursor`; costs without layers."""
         order = TRIALS.c.finish_order
         chosen = sa.select(*SUMMARY).where(_of(study), order >= cursor).order_by(order)
-        with self._transaction() as connection:
+        with self._transaction(write=False) as connection:
             return tuple(trial_of(study.config, row) for row in connection.execute(chosen))
 
     def trial(self, study: StudyRecord, number: int) -> Trial:
         """One trial, its cost with layers; NotFound where there is none of that number."""
         chosen = sa.select(TRIALS).where(_of(study), TRIALS.c.number == number)
-        with self._transaction() as connection:
+        with self._transaction(write=False) as connection:
             row = connection.execute(chosen).one_or_none()
         if row is None:
             raise NotFound(f"trial: study {study.config.name!r} has no trial {number}")
@@ -261,17 +268,28 @@ class Store:
             if name in ("state", "accuracy", "fitness", "failure", "evaluate_s", "finished_at")
         }
         with self._transaction() as connection:
-            connection.execute(
+            changed_rows = connection.execute(
                 TRIALS.update()
                 .where(_of(study), TRIALS.c.number == trial.number, TRIALS.c.state == str(TrialState.RUNNING))
                 .values(finish_order=last.scalar_subquery(), **changed)
+            ).rowcount
+        if not changed_rows:
+            raise StudyConflict(
+                f"study: trial {trial.number} of {study.config.name!r} was finished by another process"
             )
 
 
 def _configure(connection: Any, _: object) -> None:
     """Readers do not block the writer; a commit is on the disk when it returns; references hold."""
+    connection.isolation_level = None  # transactions are begun by `_begin`, not by the driver
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: sa.Connection) -> None:
+    """Take the writer's place at the beginning: a lock that must grow later cannot wait for its turn."""
+    write = connection.get_execution_options().get("imcnas_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
 def _of(study: StudyRecord) -> sa.ColumnElement[bool]:
@@ -279,8 +297,11 @@ def _of(study: StudyRecord) -> sa.ColumnElement[bool]:
 
 
 def _check_same(stored: StudyConfig, asked: StudyConfig) -> None:
-    """Raise StudyConflict with every setting that differs; the chip's name is for people only."""
-    old, new = (_flat(to_jsonable(replace(config, chip_name=""))) for config in (stored, asked))
+    """Raise StudyConflict with every setting that differs; what is for people only is none."""
+    old, new = (
+        _flat(to_jsonable(replace(c, chip_name="", dataset=replace(c.dataset, description=""))))
+        for c in (stored, asked)
+    )
     wrong = [
         Violation(field, f"stored {old.get(field)!r}, asked {new.get(field)!r}")
         for field in dict.fromkeys((*old, *new))

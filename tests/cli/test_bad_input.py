@@ -17,6 +17,8 @@ from tests.cli.conftest import CONV, IMAGE, Command, network
         (["search", "--recipe", "quik"], ["recipe", "'quik'", "did you mean quick?"]),
         (["search", "--chip", "mnsim"], ["chip", "'mnsim'", "mnsim2_default"]),
         (["search", "--study", "a/b"], ["study", "'a/b'", "letters"]),
+        (["search", "--study", "studies.sqlite"], ["--study", "another name"]),
+        (["search", "--searcher", "localhost:1", "--workers", "2"], ["--searcher", "--workers"]),
         (["search", "--seed", "-1"], ["seed", "-1"]),
         (["search", "--startup-trials", "0"], ["startup_trials", "0", "1 or more"]),
         (["search", "--max-macs", "-5"], ["--max-macs", "0"]),

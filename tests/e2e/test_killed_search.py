@@ -31,22 +31,26 @@ def finished(store: Path) -> dict[int, tuple[object, ...]]:
 
 
 def start_and_stop(cwd: Path, arguments: list[str], when: int, *signals: signal.Signals) -> int:
-    """Run a search until `when` trials are finished, then send it `signals`; return its exit code."""
+    """Run a search until `when` trials are finished, then send it `signals`; return its exit code.
+
+    Each further signal is sent once the search has said something of the one before.
+    """
     process = subprocess.Popen(
-        [*IMCNAS, *arguments],
-        cwd=cwd,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        [*IMCNAS, *arguments], cwd=cwd, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
+    assert process.stderr
     limit = monotonic() + 120
     while len(finished(cwd / "runs/studies.sqlite")) < when:
         assert process.poll() is None, "the search ended too early"
         assert monotonic() < limit, "no trial finished"
         sleep(0.05)  # a poll of another process's file, not a wait for luck
-    for number in signals:
+    for number in signals[:-1]:
         process.send_signal(number)
-    return process.wait(timeout=120)
+        while b"Finishing what is running" not in process.stderr.readline():
+            pass
+    process.send_signal(signals[-1])
+    process.communicate(timeout=120)
+    return process.returncode
 
 
 def losses_fell(rows: dict[int, tuple[object, ...]]) -> bool:
@@ -71,6 +75,8 @@ def test_sigkill_in_the_middle_loses_no_finished_trial_and_trains_none_twice(
     assert sorted(after) == list(range(7))
     assert len({row[1] for row in after.values()}) == 7
     assert losses_fell(after)
+    trained = [line for line in done.stderr.splitlines() if line.startswith("[")]
+    assert len(trained) == 7 - len(before)
     assert f"{len(before)} of 7 trials are there" in done.stderr
 
     if workers == "1":  # ... and it went on as the unbroken search does
@@ -90,6 +96,9 @@ def test_ctrl_c_finishes_what_runs_and_says_how_to_go_on(tmp_path: Path, imcnas:
 
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path: Path):
-    arguments = [*SEARCH, "--trials", "40", "--workers", "1"]
+    arguments = [*SEARCH, "--trials", "40", "--workers", "1", "--recipe", "standard"]  # seconds a trial
     assert start_and_stop(tmp_path, arguments, 1, signal.SIGINT, signal.SIGINT) == 130
-    assert finished(tmp_path / "runs/studies.sqlite")
+    store = tmp_path / "runs/studies.sqlite"
+    assert finished(store)
+    with closing(sqlite3.connect(store)) as database:  # ... and left what was running as it was
+        assert database.execute("SELECT count(*) FROM trials WHERE state = 'running'").fetchone() == (1,)

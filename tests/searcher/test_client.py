@@ -131,3 +131,12 @@ def test_a_cursor_below_0_is_an_invalid_argument(
     with Searcher(f"127.0.0.1:{ports.calls}") as searcher, pytest.raises(grpc.RpcError) as caught:
         list(searcher._stub.WatchSearch(pb.WatchSearchRequest(study_id="x", cursor=-1), timeout=10))
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_a_client_that_is_closed_says_so() -> None:
+    searcher = Searcher("127.0.0.1:1")
+    searcher.close()
+    with pytest.raises(Unavailable, match="is closed"):
+        searcher.status("x")
+    with pytest.raises(Unavailable, match="is closed"):
+        next(searcher.watch("x"))

@@ -2,6 +2,7 @@ import csv
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from services.common.codec import from_jsonable
@@ -127,6 +128,22 @@ def test_a_figure_says_what_it_shows_of_which_study(searched, draw):
     assert label.startswith(str(searched[0].best.candidate))
     assert axes.get_xlabel()
     assert axes.get_ylabel() == "validation accuracy (%), ± 1 standard error"
+
+
+def test_each_trial_has_its_error_bar_and_the_best_its_star(searched):
+    status, trials = searched
+    complete = [t for t in trials if t.accuracy]
+    axes = latency_figure(status, trials).axes[0]
+    segments = [bar for container in axes.containers for bar in container[2][0].get_segments()]
+    drawn = sorted((x * 1e3, (low + high) / 200, (high - low) / 200) for (x, low), (_, high) in segments)
+    told = [(t.cost.latency_ns, t.accuracy.accuracy_frac, t.accuracy.accuracy_stderr_frac) for t in complete]
+    assert np.array(drawn) == pytest.approx(np.array(sorted(told)))
+    assert all(stderr > 0 for _, _, stderr in told)
+    (star,) = (line for line in axes.lines if line.get_marker() == "*")
+    best = status.best
+    assert star.get_xydata()[0] == pytest.approx(
+        (best.cost.latency_ns / 1e3, 100 * best.accuracy.accuracy_frac)
+    )
 
 
 def test_start_up_model_and_mutation_are_told_apart(searched):

@@ -80,7 +80,8 @@ def test_trials_are_read_in_the_order_of_their_finish(store, make_config, world)
 def test_a_finished_trial_is_never_finished_again(store, study, trial):
     store.insert_trial(study, trial)
     store.finish_trial(study, replace(trial, state=TrialState.FAILED, failure="diverged"))
-    store.finish_trial(study, replace(trial, state=TrialState.FAILED, failure="again"))
+    with pytest.raises(StudyConflict, match="finished by another process"):
+        store.finish_trial(study, replace(trial, state=TrialState.FAILED, failure="again"))
     assert store.trial(study, 0).failure == "diverged"
 
 

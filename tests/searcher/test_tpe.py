@@ -1,8 +1,12 @@
 from dataclasses import replace
+from functools import partial
 
+import hyperopt
+import numpy as np
 import pytest
 
 from services.common.candidate import Block, BlockType, candidate_layers
+from services.searcher.space import blocks_of, hyperopt_domain
 from services.searcher.tpe import TpeStrategy
 from services.searcher.types import Proposal, Trial, TrialState
 
@@ -108,3 +112,30 @@ def test_a_refused_proposal_is_followed_by_others(space, make_history):
     stubborn = {strategy.ask(history, seed) for seed in range(20)}
     varied = {strategy.ask(history, seed, attempt=seed) for seed in range(20)}
     assert len(varied) > 2 * len(stubborn)
+
+
+def test_a_proposal_is_the_one_that_hyperopts_own_loop_would_get(space, make_history):
+    """Hyperopt's fmin makes its own documents of 25 evaluations; ours of the same must give the same next."""
+    domain = hyperopt_domain(space)
+
+    def loss(choice):
+        return -sum(kernels for _, kernels in choice)
+
+    theirs = hyperopt.Trials()
+    hyperopt.fmin(
+        loss, domain.expr, partial(hyperopt.tpe.suggest, n_startup_jobs=25), 25, trials=theirs, verbose=False,
+        rstate=np.random.default_rng(7), show_progressbar=False,
+    )  # fmt: skip
+    chosen = [{k: v[0] for k, v in m["vals"].items() if len(v)} for m in theirs.miscs]
+    ours = [
+        replace(trial, candidate=space.candidate(blocks_of(space, point)), fitness=-float(result["loss"]))
+        for trial, point, result in zip(make_history(25, lambda c: 0.0), chosen, theirs.results, strict=True)
+    ]
+    strategy = TpeStrategy(space, 25)
+    proposals = set()
+    for seed in range(5):
+        (document,) = hyperopt.tpe.suggest([25], domain, theirs, seed, n_startup_jobs=0, verbose=False)
+        point = {k: v[0] for k, v in document["misc"]["vals"].items() if len(v)}
+        assert strategy.ask(ours, seed) == blocks_of(space, point)
+        proposals.add(blocks_of(space, point))
+    assert len({strategy.ask(ours, seed, attempt=4) for seed in range(20)}) > len(proposals)
