@@ -30,7 +30,7 @@ check: $(READY) ## lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: $(READY) ## every test but the slowest end-to-end ones' repeats
+test: $(READY) ## every test
 	$(BIN)/pytest $(TEST_ARGS)
 
 e2e: $(READY) ## only the end-to-end tests: processes, SIGKILL, three services
@@ -49,4 +49,4 @@ bench: $(READY) ## measure, and print what benchmarks/RESULTS.md records
 	$(BIN)/python -m benchmarks.search_time
 
 clean: ## remove the environment and caches; never a study
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
