@@ -9,8 +9,12 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from services.common.rpc.server import Ports, RpcServer
+
+settings.register_profile("imcnas", deadline=None)  # time never decides a test
+settings.load_profile("imcnas")
 
 ANY_PORTS = {"port": 0, "health_port": 0, "metrics_port": 0, "grace_s": 5.0}
 

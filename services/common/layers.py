@@ -196,7 +196,7 @@ def _derive_shapes(network: LayerList) -> tuple[Shape, ...]:
             if isinstance(result, Violation):
                 wrong.append(result)
             elif max(result.channels, result.height, result.width) > MAX_DERIVED:
-                wrong.append(Violation(path, f"makes a map of {result}, wanted {MAX_DERIVED} at most a side"))
+                wrong.append(Violation(path, f"makes a map of {result}, wanted no size over {MAX_DERIVED}"))
             else:
                 shape = result
         found += wrong

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.common.errors import InvalidRequest, Violation
+from services.common.errors import InvalidRequest, Violation, one_of
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=1)]
@@ -101,21 +102,33 @@ class SearcherSettings(ServerSettings):
 S = TypeVar("S", bound=ServerSettings)
 
 
+def variable(settings: ServerSettings | type[ServerSettings], name: str) -> str:
+    """Name the environment variable that sets the field `name`."""
+    return f"{settings.model_config['env_prefix']}{name}".upper()
+
+
 def read_settings(cls: type[S]) -> S:
     """Read a service's settings from the environment.
 
     Raises
     ------
     InvalidRequest
-        Naming each variable at fault.
+        Naming each variable at fault; one that looks like the room's but is unknown is one.
     """
+    known = [variable(cls, name) for name in cls.model_fields]
+    wrong = [
+        Violation(name, f"unknown variable, wanted {one_of(known, name.upper())}")
+        for name in os.environ
+        if name.upper().startswith(variable(cls, "")) and name.upper() not in known
+    ]
+    if wrong:
+        raise InvalidRequest.of(*wrong)
     try:
         return cls()  # type: ignore[call-arg]  # every field has a default in a class that is read
     except ValidationError as error:
-        prefix = cls.model_config["env_prefix"]
         raise InvalidRequest.of(
             *(
-                Violation(prefix + "_".join(map(str, e["loc"])).upper(), f"got {e['input']!r}: {e['msg']}")
+                Violation(variable(cls, "_".join(map(str, e["loc"]))), f"got {e['input']!r}: {e['msg']}")
                 for e in error.errors()
             )
         ) from None

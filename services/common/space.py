@@ -35,7 +35,7 @@ class SearchSpace:
         An empty or repeated choice, an impossible depth, or a block that no candidate may have.
     """
 
-    block_types: tuple[BlockType, ...] = at_most(len(BlockType))
+    block_types: tuple[BlockType, ...] = at_most(MAX_BLOCKS)
     kernel_counts: tuple[int, ...] = at_most(MAX_KERNELS)
     min_depth: int
     max_depth: int

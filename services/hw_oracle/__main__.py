@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from services.common.rpc.server import serve_alone
-from services.common.settings import OracleSettings
-from services.hw_oracle.server import serve
+from collections.abc import Coroutine
+from typing import Any
+
+from services.common.alone import serve_alone
+
+
+def begin() -> Coroutine[Any, Any, None]:
+    """Begin to serve."""
+    from services.common.settings import OracleSettings, read_settings
+    from services.hw_oracle.server import serve
+
+    return serve(read_settings(OracleSettings))
+
 
 if __name__ == "__main__":
-    serve_alone(serve, OracleSettings)
+    serve_alone(begin, "oracle")

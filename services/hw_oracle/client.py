@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.common.alone import extra
 from services.common.closing import Closing
 from services.common.convert import from_pb
 from services.common.layers import LayerList
@@ -22,12 +23,17 @@ class HwOracle(Closing):
         ``host:port`` of an oracle's service; None evaluates in this process.
     timeout_s : float
         Deadline of a remote call.
+
+    Raises
+    ------
+    NotPossible
+        This process cannot evaluate, as the extra ``oracle`` is not installed.
     """
 
     def __init__(self, address: str | None = None, timeout_s: float = 60.0) -> None:
-        self._remote = None if address is None else Connection(address, timeout_s)
+        self._oracle: _Remote | _Local = _Local() if address is None else _Remote(address, timeout_s)
 
-    def evaluate(self, layers: LayerList, chip: ChipConfig | str) -> CostReport:
+    def evaluate(self, layers: LayerList, chip: ChipConfig | str = ChipConfig()) -> CostReport:
         """Cost of one inference of `layers` on `chip`, which may be the name of a preset.
 
         Raises
@@ -37,24 +43,39 @@ class HwOracle(Closing):
         Unavailable, Overloaded, DeadlineExceeded
             The service cannot answer.
         """
-        if self._remote is None:
-            from services.hw_oracle.local import evaluate  # needs more than a client has
-
-            return evaluate(layers, chip)
-        stub = HwOracleServiceStub(self._remote.channel)
-        return from_pb(self._remote.call(stub.Evaluate, request_to_pb(layers, chip)).report, CostReport)
+        return self._oracle.evaluate(layers, chip)
 
     def info(self) -> OracleInfo:
         """Say what the oracle is."""
-        if self._remote is None:
-            from services.hw_oracle.local import info  # as above
-
-            return info()
-        stub = HwOracleServiceStub(self._remote.channel)
-        response = self._remote.call(stub.GetServerInfo, pb.HwOracleServiceGetServerInfoRequest())
-        return from_pb(response.info, OracleInfo)
+        return self._oracle.info()
 
     def close(self) -> None:
         """Close the connection, if there is one."""
-        if self._remote is not None:
-            self._remote.close()
+        self._oracle.close()
+
+
+class _Local:
+    """The oracle in this process, which needs more than a client has."""
+
+    def __init__(self) -> None:
+        with extra("oracle"):
+            from services.hw_oracle import local
+        self.evaluate, self.info = local.evaluate, local.info
+
+    def close(self) -> None:
+        pass
+
+
+class _Remote:
+    def __init__(self, address: str, timeout_s: float) -> None:
+        self._connection = Connection(address, timeout_s)
+        self._stub = HwOracleServiceStub(self._connection.channel)
+        self.close = self._connection.close
+
+    def evaluate(self, layers: LayerList, chip: ChipConfig | str) -> CostReport:
+        response = self._connection.call(self._stub.Evaluate, request_to_pb(layers, chip))
+        return from_pb(response.report, CostReport)
+
+    def info(self) -> OracleInfo:
+        request = pb.HwOracleServiceGetServerInfoRequest()
+        return from_pb(self._connection.call(self._stub.GetServerInfo, request).info, OracleInfo)

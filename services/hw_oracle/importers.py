@@ -34,10 +34,12 @@ def from_mnsim(layers: list[dict[str, Any]]) -> LayerList:
     InvalidNetwork
         An unknown type, a missing or wrong field, or sizes that do not follow from the layers.
     """
-    if not isinstance(layers, list) or not layers or not all(isinstance(layer, dict) for layer in layers):
-        raise InvalidNetwork.of(
-            violation("layers", type(layers).__name__, "a list of one dictionary a layer")
-        )
+    wanted = "a list of one dictionary a layer"
+    if not isinstance(layers, list) or not layers:
+        raise InvalidNetwork.of(violation("layers", layers, wanted))
+    for i, layer in enumerate(layers):
+        if not isinstance(layer, dict):
+            raise InvalidNetwork.of(violation(f"layers[{i}]", layer, wanted))
     network = LayerList(
         input_shape=_input_shape(layers),
         layers=tuple(_layer(f"layers[{i}]", i, layer) for i, layer in enumerate(layers)),

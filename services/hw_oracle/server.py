@@ -14,6 +14,7 @@ from services.common.pb.imcnas.v1 import hw_oracle_pb2 as pb
 from services.common.pb.imcnas.v1 import hw_oracle_pb2_grpc
 from services.common.rpc.limits import MAX_MESSAGE_BYTES
 from services.common.rpc.server import RpcServer, listening, serve_until
+from services.common.rpc.workers import Workers
 from services.common.settings import OracleSettings
 from services.hw_oracle import local
 from services.hw_oracle.convert import request_from_pb
@@ -21,18 +22,22 @@ from services.hw_oracle.metrics import OracleMetrics
 
 SERVICE = pb.DESCRIPTOR.services_by_name["HwOracleService"].full_name
 
+MAX_EVALUATIONS = 16
+"""Evaluations at once; further ones wait."""
+
 
 class HwOracleServicer(hw_oracle_pb2_grpc.HwOracleServiceServicer):
     """Unpacks, calls the core in a thread, packs."""
 
     def __init__(self, metrics: OracleMetrics) -> None:
         self._metrics = metrics
+        self._workers = Workers(MAX_EVALUATIONS)
 
     async def Evaluate(  # noqa: N802  # gRPC's name, here and below
         self, request: pb.HwOracleServiceEvaluateRequest, context: Any
     ) -> pb.HwOracleServiceEvaluateResponse:
         """Evaluate one network on one chip."""
-        return await asyncio.to_thread(self._evaluate, request)
+        return await self._workers.run(self._evaluate, request)
 
     async def GetServerInfo(  # noqa: N802
         self, request: pb.HwOracleServiceGetServerInfoRequest, context: Any

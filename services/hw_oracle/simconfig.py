@@ -80,6 +80,30 @@ Weight_Polarity
 """
 """Keys that MNSIM 2.0 reads, or only has, and that decide no latency, energy, area or power."""
 
+SOURCES = """
+chip grid_rows=Tile_Num grid_columns=Tile_Num clock_mhz=Digital_Frequency placement=Tile_Connection
+chip inter_tile_bandwidth_gbps=Inter_Tile_Bandwidth intra_tile_bandwidth_gbps=Intra_Tile_Bandwidth
+chip.buffer technology_nm=Buffer_Technology width_bits=Buffer_Bitwidth
+chip.buffer input_size_kb=PE_inBuf_Size output_size_kb=Tile_outBuf_Size
+chip.tile pes=PE_Num
+chip.tile.pooling window=Pooling_shape units=Pooling_unit_num technology_nm=Pooling_Tech
+chip.tile.pe groups=Group_Num dacs=DAC_Num adcs=ADC_Num
+chip.tile.pe.dac bits=DAC_Precision area_um2=DAC_Area power_w=DAC_Power rate_gsps=DAC_Sample_Rate
+chip.tile.pe.adc bits=ADC_Precision area_um2=ADC_Area power_w=ADC_Power rate_gsps=ADC_Sample_Rate
+chip.tile.pe.crossbar rows=Xbar_Size columns=Xbar_Size subarray_rows=Subarray_Size
+chip.tile.pe.crossbar transistor_nm=Transistor_Tech
+chip.tile.pe.crossbar.device technology_nm=Device_Tech cell_area_um2=Device_Area read_latency_ns=Read_Latency
+chip.tile.pe.crossbar.device high_resistance_ohm=Device_Resistance low_resistance_ohm=Device_Resistance
+chip.tile.pe.crossbar.device off_voltage_v=Read_Voltage on_voltage_v=Read_Voltage
+chip.digital adder_technology_nm=Adder_Tech adder_area_um2=Adder_Area adder_power_w=Adder_Power
+chip.digital shift_register_technology_nm=ShiftReg_Tech register_technology_nm=Reg_Tech
+chip.digital shift_register_area_um2=ShiftReg_Area shift_register_power_w=ShiftReg_Power
+chip.digital register_area_um2=Reg_Area register_power_w=Reg_Power
+chip.digital joint_module_technology_nm=JointModule_Tech
+chip.digital joint_module_area_um2=JointModule_Area joint_module_power_w=JointModule_Power
+"""
+"""Key that each field of the chip comes from, for messages about it."""
+
 PLACEMENTS = {0: Placement.ROW_MAJOR, 1: Placement.SNAKE, 2: Placement.SHELL, 3: Placement.ZIGZAG}
 """Placement by Tile_Connection; any other number places nothing."""
 
@@ -99,7 +123,23 @@ def chip_from_simconfig(text: str) -> ChipConfig:
         Not an ini file, an unknown section or key, a value that is no number or has no meaning, or levels
         that do not match their values; then as the chip's constructors do.
     """
-    ini = _Values(_parse(text))
+    try:
+        return _chip(_Values(_parse(text)))
+    except InvalidChip as error:
+        raise InvalidChip.of(*map(_with_key, error.violations)) if error.violations else error from None
+
+
+def _with_key(wrong: Violation) -> Violation:
+    """Add the key that a field of the chip comes from, if it comes from one."""
+    node, _, name = wrong.field.rpartition(".")
+    for line in SOURCES.strip().splitlines():
+        path, *pairs = line.split()
+        if path == node and (key := dict(pair.split("=") for pair in pairs).get(name)):
+            return Violation(wrong.field, f"{wrong.description}; change {key}, which it comes from")
+    return wrong
+
+
+def _chip(ini: _Values) -> ChipConfig:
     ini.choice("Simulation_Level", {0: None})
     ini.choice("NoC_enable", {0: None})
     grid_rows, grid_columns = ini.integers("Tile_Num", 2)

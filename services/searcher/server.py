@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,6 +14,7 @@ from services.common.pb.imcnas.v1 import searcher_pb2 as pb
 from services.common.pb.imcnas.v1 import searcher_pb2_grpc
 from services.common.pb.imcnas.v1.trainer_pb2 import DatasetInfo as DatasetInfoMessage
 from services.common.rpc.server import RpcServer, listening, serve_until
+from services.common.rpc.workers import Workers
 from services.common.settings import SearcherSettings
 from services.hw_oracle.client import HwOracle
 from services.searcher.convert import create_from_pb, watch_from_pb, watched_to_pb
@@ -23,6 +23,9 @@ from services.searcher.metrics import SearcherMetrics
 from services.trainer.client import Trainer
 
 SERVICE = pb.DESCRIPTOR.services_by_name["SearcherService"].full_name
+
+MAX_CALLS = 16
+"""Calls other than watches at once; further ones wait."""
 
 MAX_WATCHERS = 64
 """Threads that wait for trials on behalf of watchers; further watchers take turns."""
@@ -36,25 +39,25 @@ class SearcherServicer(searcher_pb2_grpc.SearcherServiceServicer):
 
     def __init__(self, manager: SearchManager) -> None:
         self._manager = manager
-        self._watchers = ThreadPoolExecutor(MAX_WATCHERS, thread_name_prefix="watch")
+        self._workers, self._watchers = Workers(MAX_CALLS), Workers(MAX_WATCHERS)
 
     async def GetDataset(  # noqa: N802  # gRPC's name, here and below
         self, request: pb.SearcherServiceGetDatasetRequest, context: Any
     ) -> pb.SearcherServiceGetDatasetResponse:
         """Describe a data set."""
-        dataset = await asyncio.to_thread(self._manager.dataset, request.name)
+        dataset = await self._workers.run(self._manager.dataset, request.name)
         return pb.SearcherServiceGetDatasetResponse(dataset=to_pb(dataset, DatasetInfoMessage))
 
     async def CreateSearch(  # noqa: N802
         self, request: pb.CreateSearchRequest, context: Any
     ) -> pb.CreateSearchResponse:
         """Start a study or go on with it."""
-        study_id = await asyncio.to_thread(self._manager.create, *create_from_pb(request))
+        study_id = await self._workers.run(self._manager.create, *create_from_pb(request))
         return pb.CreateSearchResponse(study_id=study_id)
 
     async def GetSearch(self, request: pb.GetSearchRequest, context: Any) -> pb.GetSearchResponse:  # noqa: N802
         """Tell how a study stands."""
-        status = await asyncio.to_thread(self._manager.status, request.study_id)
+        status = await self._workers.run(self._manager.status, request.study_id)
         return pb.GetSearchResponse(status=to_pb(status, pb.StudyStatus))
 
     async def WatchSearch(  # noqa: N802
@@ -62,15 +65,15 @@ class SearcherServicer(searcher_pb2_grpc.SearcherServiceServicer):
     ) -> AsyncIterator[pb.WatchSearchResponse]:
         """Stream a study's finished trials."""
         (study, cursor), ended = watch_from_pb(request), False
-        look, loop = self._manager.finished_trials, asyncio.get_running_loop()
+        look = self._manager.finished_trials
         while not ended:
-            trials, ended = await loop.run_in_executor(self._watchers, look, study, cursor, WATCH_WAIT_S)
+            trials, ended = await self._watchers.run(look, study, cursor, WATCH_WAIT_S)
             for cursor, trial in enumerate(trials, start=cursor + 1):  # noqa: B020  # counts on
                 yield watched_to_pb(trial, cursor)
 
     async def CancelSearch(self, request: pb.CancelSearchRequest, context: Any) -> pb.CancelSearchResponse:  # noqa: N802
         """Ask a study to end."""
-        await asyncio.to_thread(self._manager.cancel, request.study_id)
+        await self._workers.run(self._manager.cancel, request.study_id)
         return pb.CancelSearchResponse()
 
 

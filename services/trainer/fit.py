@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import time
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ from services.common.network_json import network_key
 from services.trainer.build import Dropout, build_module
 from services.trainer.data import Dataset
 from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest, TrainRecipe
+
+log = logging.getLogger(__name__)
 
 VALIDATION_BATCH = 256
 
@@ -53,7 +56,9 @@ def train(
     try:
         yield from _train(request, dataset, torch.device(device))
     except (RuntimeError, MemoryError) as error:  # every error of torch is a RuntimeError
-        raise TrainingFailed(f"training of {request.candidate} failed: {error}") from error
+        # The text may quote source paths and addresses: it stays here.
+        log.exception("training of %s failed", request.candidate)
+        raise TrainingFailed(f"training of {request.candidate} failed: {type(error).__name__}") from error
 
 
 def _train(
@@ -98,13 +103,19 @@ def _train(
     yield AccuracyReport(
         network_key=key,
         accuracy_frac=accuracy,
-        accuracy_stderr_frac=math.sqrt(accuracy * (1 - accuracy) / info.validation_images),
+        accuracy_stderr_frac=stderr_frac(accuracy, info.validation_images),
         validation_images=info.validation_images,
         epochs=tuple(epochs),
         train_s=time.monotonic() - started,
         device=device.type,
         torch_version=str(torch.__version__),
     )
+
+
+def stderr_frac(accuracy_frac: float, images: int) -> float:
+    """Give the standard error of a share of `images`, as AccuracyReport defines it."""
+    p = (accuracy_frac * images + 1) / (images + 2)
+    return math.sqrt(p * (1 - p) / images)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,13 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 from ray.exceptions import RayError, RayTaskError
 
 from services.common.errors import ImcnasError, TrainingFailed, Unavailable
@@ -28,6 +30,8 @@ from services.trainer.data import Dataset, load_dataset
 from services.trainer.evaluator import Ended, Evaluator
 from services.trainer.requests import OnEpoch
 from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest
+
+log = logging.getLogger(__name__)
 
 OBJECT_STORE_BYTES = 256 * 2**20
 """Shared memory of a local Ray: it holds data sets and nothing else."""
@@ -82,10 +86,11 @@ class RayTrainer(Evaluator):
         self._resident: dict[str, Any] = {}
         self._resident_lock = threading.Lock()
         self._owns_ray = not ray.is_initialized()
-        if self._owns_ray:
-            _connect(address, slots)
-        self._workers: list[_Worker | None] = [_Worker.spawn() for _ in range(slots)]
+        self._workers: list[_Worker | None] = [None] * slots
         try:
+            if self._owns_ray:
+                _connect(address, slots)
+            self._workers = [_Worker.spawn() for _ in range(slots)]
             for slot in range(slots):
                 self._worker(slot)
         except BaseException:
@@ -124,7 +129,9 @@ class RayTrainer(Evaluator):
             except RayTaskError as error:  # the training raised; its actor is well
                 if isinstance(error.cause, ImcnasError):
                     raise error.cause from None
-                raise TrainingFailed(f"training of {request.candidate} failed: {error.cause!r}") from error
+                log.exception("training of %s failed", request.candidate)
+                cause = type(error.cause or error).__name__
+                raise TrainingFailed(f"training of {request.candidate} failed: {cause}") from error
             except RayError:  # the actor is gone, or its node
                 self._discard(slot)
                 self._check_open()
@@ -214,25 +221,58 @@ def _connect(address: str | None, slots: int) -> None:
     local: dict[str, Any] = {
         "num_cpus": slots, "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False,
     }  # fmt: skip
-    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         if address and (host_port := re.fullmatch(r"(.+):([0-9]{1,5})", address)):
             # Ray itself would try for more than a minute, and log all of it.
             socket.create_connection((host_port[1], int(host_port[2])), timeout=5.0).close()
-        ray.init(
-            address=address or "local",
-            log_to_driver=False,  # a terminal may show progress: worker output belongs in Ray's logs
-            logging_level=logging.ERROR,
-            **({} if address else local),
-        )
+        # A node of address 127.0.0.1 listens there alone; Ray replaces that address by an outer one where its
+        # clusters are enabled, which a Ray of our own needs not.
+        reachable = _replaced(ray_constants, "ENABLE_RAY_CLUSTER", bool(address))
+        with _signals_later(), reachable:
+            ray.init(
+                address=address or "local",
+                log_to_driver=False,  # a terminal may show progress: worker output belongs in Ray's logs
+                logging_level=logging.ERROR,
+                **({} if address else local),
+            )
     except (RayError, RuntimeError, ConnectionError, ValueError, OSError) as error:
         what = f"join Ray at {address}" if address else "start Ray on this machine"
         raise Unavailable(f"cannot {what}: {error}") from error
     # A lost worker is our business, not a line on stdout: no option of Ray's says so.
     ray._private.worker._worker_logs_enabled = False
-    if threading.current_thread() is threading.main_thread():
-        # Ray's handler prints a stack trace; the default one would leave processes of Ray's behind.
-        signal.signal(signal.SIGTERM, _exit if on_sigterm is signal.SIG_DFL else on_sigterm)
+
+
+@contextmanager
+def _signals_later() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back meanwhile: a Ray that is half started leaves processes behind."""
+    if threading.current_thread() is not threading.main_thread():  # signals come to the main thread
+        yield
+        return
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in numbers}
+    if before[signal.SIGTERM] is signal.SIG_DFL:
+        before[signal.SIGTERM] = _exit  # the default would leave processes of Ray's behind
+    try:
+        # Ray's own handler would end this process within `ray.init`.
+        with _replaced(ray._private.utils, "set_sigterm_handler", lambda handler: None):
+            yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in came:
+            signal.raise_signal(number)
+
+
+@contextmanager
+def _replaced(module: Any, name: str, value: object) -> Iterator[None]:
+    """Give `module` another attribute meanwhile."""
+    before = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
 
 
 def _exit(number: int, frame: object) -> None:

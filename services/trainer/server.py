@@ -16,6 +16,7 @@ from services.common.pb.imcnas.v1 import trainer_pb2 as pb
 from services.common.pb.imcnas.v1 import trainer_pb2_grpc
 from services.common.rpc.limits import MAX_MESSAGE_BYTES
 from services.common.rpc.server import RpcServer, listening, serve_until
+from services.common.rpc.workers import Workers
 from services.common.settings import TrainerSettings
 from services.trainer.convert import event_to_pb, request_from_pb
 from services.trainer.evaluator import Evaluator
@@ -25,7 +26,11 @@ from services.trainer.types import AccuracyReport, EpochReport, EvaluationReques
 SERVICE = pb.DESCRIPTOR.services_by_name["TrainerService"].full_name
 
 MAX_EVALUATIONS = 64
-"""Evaluations that run or wait at once, each in its thread; more are refused as Overloaded."""
+"""Evaluations that run or wait at once, each in its thread however many read it; more are refused as
+Overloaded."""
+
+MAX_LOOKS = 8
+"""Other calls at once; further ones wait."""
 
 
 class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
@@ -33,49 +38,77 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
 
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
+        self._workers = Workers(MAX_LOOKS)
         self._threads = ThreadPoolExecutor(MAX_EVALUATIONS, thread_name_prefix="evaluation")
-        self._running = 0
+        self._running: dict[object, _Evaluation] = {}
 
     async def Evaluate(  # noqa: N802  # gRPC's name, here and below
         self, request: pb.TrainerServiceEvaluateRequest, context: Any
     ) -> AsyncIterator[pb.TrainerServiceEvaluateResponse]:
         """Stream one evaluation."""
-        async for event in self._follow(request_from_pb(request)):
+        async for event in self._evaluation(request_from_pb(request)).events():
             yield event_to_pb(event)
 
     async def GetDataset(self, request: pb.GetDatasetRequest, context: Any) -> pb.GetDatasetResponse:  # noqa: N802
         """Describe a data set."""
-        dataset = await asyncio.to_thread(self._evaluator.dataset, request.name)
+        dataset = await self._workers.run(self._evaluator.dataset, request.name)
         return pb.GetDatasetResponse(dataset=to_pb(dataset, pb.DatasetInfo))
 
     async def GetServerInfo(  # noqa: N802
         self, request: pb.TrainerServiceGetServerInfoRequest, context: Any
     ) -> pb.TrainerServiceGetServerInfoResponse:
         """Say what this trainer is."""
-        info = to_pb(await asyncio.to_thread(self._evaluator.info), pb.TrainerInfo)
+        info = to_pb(await self._workers.run(self._evaluator.info), pb.TrainerInfo)
         return pb.TrainerServiceGetServerInfoResponse(info=info, max_message_bytes=MAX_MESSAGE_BYTES)
 
-    async def _follow(self, request: EvaluationRequest) -> AsyncIterator[EpochReport | AccuracyReport]:
-        """Yield an evaluation's events; it goes on when the reader leaves, who may come back for it."""
-        if self._running >= MAX_EVALUATIONS:
-            raise Overloaded(f"{self._running} evaluations run or wait already: try again later")
+    def _evaluation(self, request: EvaluationRequest) -> _Evaluation:
+        """Find the evaluation that runs for this request's id, or begin one."""
+        key: object = request if request.request_id else object()
+        running = self._running.get(key)
+        if running is None:
+            if len(self._running) >= MAX_EVALUATIONS:
+                raise Overloaded(f"{len(self._running)} evaluations run or wait already: try again later")
+            running = self._running[key] = _Evaluation(self._evaluator, request, self._threads)
+            running.report.add_done_callback(lambda _: self._running.pop(key))
+        return running
+
+
+class _Evaluation:
+    """One evaluation in one thread, read in the loop; it goes on when readers leave, who may come back."""
+
+    def __init__(self, evaluator: Evaluator, request: EvaluationRequest, threads: ThreadPoolExecutor) -> None:
+        self._epochs: list[EpochReport] = []
+        self._news = asyncio.Event()
         loop = asyncio.get_running_loop()
-        events: asyncio.Queue[EpochReport | None] = asyncio.Queue()
 
         def on_epoch(epoch: EpochReport) -> None:
-            loop.call_soon_threadsafe(events.put_nowait, epoch)
+            loop.call_soon_threadsafe(self._add, epoch)
 
-        def on_end(ended: asyncio.Future[AccuracyReport]) -> None:
-            self._running -= 1
-            ended.cancelled() or ended.exception()  # read here, for a reader who has left
-            events.put_nowait(None)
+        self.report = loop.run_in_executor(threads, evaluator.evaluate, request, on_epoch)
+        self.report.add_done_callback(self._end)
 
-        self._running += 1
-        report = loop.run_in_executor(self._threads, self._evaluator.evaluate, request, on_epoch)
-        report.add_done_callback(on_end)
-        while (epoch := await events.get()) is not None:
-            yield epoch
-        yield await report
+    async def events(self) -> AsyncIterator[EpochReport | AccuracyReport]:
+        """Yield every epoch so far and to come, then the report; raises what the evaluation raised."""
+        told = 0
+        while told < len(self._epochs) or not self.report.done():
+            if told < len(self._epochs):
+                yield self._epochs[told]
+                told += 1
+            else:
+                await self._news.wait()
+        yield self.report.result()
+
+    def _add(self, epoch: EpochReport) -> None:
+        self._epochs.append(epoch)
+        self._wake()
+
+    def _end(self, report: asyncio.Future[AccuracyReport]) -> None:
+        report.cancelled() or report.exception()  # read here, for readers who have left
+        self._wake()
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
 
 
 def trainer_server(

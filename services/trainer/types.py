@@ -129,7 +129,8 @@ class AccuracyReport:
     accuracy_frac : float
         Share of validation images classified right after the last epoch.
     accuracy_stderr_frac : float
-        Standard error of that share: sqrt(p (1 - p) / n), n validation images.
+        Standard error of that share: sqrt(p (1 - p) / n) with n validation images, of which k were right,
+        and Laplace's p = (k + 1) / (n + 2), so that none or all right is not taken for certainty.
     validation_images : int
     epochs : tuple of EpochReport
     train_s : float

@@ -81,7 +81,7 @@ def test_numbers_that_json_lacks_are_refused(number):
 @pytest.mark.parametrize(
     ("obj", "message"),
     [
-        ({}, "name: got 'nothing'"),
+        ({}, "name: is missing, wanted a value"),
         ({"name": 3}, "name: got 3, wanted a value of type str"),
         ({"name": "x", "leaf": {"sise": 1}}, r"leaf\.sise: unknown field, .*did you mean size"),
         ({"name": "x", "leaves": [{}, {"colour": "rde"}]}, r"leaves\[1\]\.colour: .*did you mean red"),

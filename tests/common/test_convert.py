@@ -7,8 +7,16 @@ import pytest
 from services.common.candidate import Block, BlockType, Candidate, Head, Projection
 from services.common.convert import from_pb, to_pb
 from services.common.errors import InvalidCandidate, InvalidInput, InvalidNetwork
-from services.common.layers import Bits, LayerList, Pool2d, PoolMode
-from services.common.pb.imcnas.v1 import candidate_pb2, network_pb2, searcher_pb2, trainer_pb2
+from services.common.layers import Add, Bits, LayerList, Pool2d, PoolMode
+from services.common.pb.imcnas.v1 import candidate_pb2, hw_oracle_pb2, network_pb2, searcher_pb2, trainer_pb2
+from services.hw_oracle.types import (
+    BufferConfig,
+    ChipConfig,
+    CrossbarConfig,
+    DeviceConfig,
+    PeConfig,
+    TileConfig,
+)
 from services.searcher.types import TrainingLimits
 from services.trainer.types import DatasetInfo, EpochReport, TrainRecipe
 
@@ -32,10 +40,45 @@ def test_a_zero_that_is_sent_is_no_default() -> None:
     assert (recipe.momentum, recipe.shift_px) == (0.0, 0)
 
 
-def test_none_is_not_set_even_where_the_default_is_a_number() -> None:
-    limits = from_pb(searcher_pb2.TrainingLimits(max_macs=5), TrainingLimits)
-    assert limits == TrainingLimits(max_macs=5, max_params=None, max_training_memory_bytes=None)
-    assert not to_pb(limits, searcher_pb2.TrainingLimits).HasField("max_params")
+def test_none_travels_as_zero_where_the_default_is_a_number() -> None:
+    limits = TrainingLimits(max_macs=5, max_params=None)
+    sent = to_pb(limits, searcher_pb2.TrainingLimits)
+    assert (sent.max_params, sent.HasField("max_params")) == (0, True)
+    assert from_pb(sent, TrainingLimits) == limits
+    assert from_pb(searcher_pb2.TrainingLimits(max_macs=5), TrainingLimits) == TrainingLimits(max_macs=5)
+
+
+@pytest.mark.parametrize(
+    "chip",
+    [
+        hw_oracle_pb2.ChipConfig(),
+        hw_oracle_pb2.ChipConfig(tile=hw_oracle_pb2.TileConfig(pe=hw_oracle_pb2.PeConfig())),
+    ],
+)
+def test_a_chip_that_sets_nothing_is_the_default_chip(chip: hw_oracle_pb2.ChipConfig) -> None:
+    assert from_pb(chip, ChipConfig) == ChipConfig()
+
+
+def test_what_a_chip_derives_arrives_as_derived() -> None:
+    device = DeviceConfig(cell_area_um2=None)
+    pe = PeConfig(crossbar=CrossbarConfig(device=device), adcs=None)
+    chip = ChipConfig(tile=TileConfig(pe=pe), buffer=BufferConfig(input_size_kb=None, output_size_kb=4.0))
+    sent = to_pb(chip, hw_oracle_pb2.ChipConfig)
+    assert (sent.tile.pe.adcs, sent.buffer.HasField("input_size_kb")) == (0, False)
+    assert from_pb(sent, ChipConfig) == chip
+
+
+def test_a_list_that_is_too_long_is_refused_unread() -> None:
+    nothing = network_pb2.Layer()  # reading one would be refused as of no kind
+    shape = network_pb2.Shape(channels=1, height=8, width=8)
+    for message, cls, field in (
+        (network_pb2.LayerList(input_shape=shape, layers=[nothing] * 4097), LayerList, "layers"),
+        (network_pb2.Add(inputs=[0] * 65), Add, "inputs"),
+        (candidate_pb2.Candidate(blocks=[candidate_pb2.Block()] * 65), Candidate, "blocks"),
+    ):
+        with pytest.raises(InvalidInput, match="wanted at most") as caught:
+            from_pb(message, cls)
+        assert refused(caught.value) == [field]
 
 
 def test_an_enum_that_is_not_set_has_the_default() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.errors import InvalidNetwork
+from services.common.errors import MAX_VIOLATIONS, InvalidNetwork
 from services.common.layers import (
     Add,
     Bits,
@@ -136,3 +136,33 @@ def test_pool_mode_is_checked():
     layer = Pool2d(inputs=(-1,), kernel_size=2, stride=2, mode="median")  # type: ignore[arg-type]
     assert fields_of(layer) == ["layers[0].pool2d.mode"]
     assert Pool2d(inputs=(-1,), kernel_size=2, stride=2, mode=PoolMode.AVERAGE).mode == "average"
+
+
+def test_a_wrong_image_hides_no_other_mistake_and_a_wrong_layer_only_its_consumers():
+    conv = Conv2d(inputs=(-1,), out_channels=4, kernel_size=99)
+    sound = Conv2d(inputs=(-1,), out_channels=4, kernel_size=1)
+    assert fields_of(conv, conv, Linear(inputs=(0,), out_features=1)) == [
+        "layers[0].conv2d.kernel_size",
+        "layers[1].conv2d.kernel_size",
+    ]
+    assert fields_of(sound, Linear(inputs=(0,), out_features=0), Add(inputs=(0, -1))) == [
+        "layers[1].linear.out_features",
+        "layers[2].add.inputs",
+    ]
+
+
+def test_too_many_inputs_are_one_mistake():
+    assert fields_of(Add(inputs=(5,) * 1_000_000)) == ["layers[0].add.inputs"]
+    assert fields_of(Linear(inputs=(-1, -1), out_features=1)) == ["layers[0].linear.inputs"]
+    network(Add(inputs=(-1,) * 64))
+
+
+def test_the_search_for_mistakes_ends():
+    wrong = [Linear(inputs=(9999,), out_features=1)] * MAX_VIOLATIONS
+    unseen: list[Layer] = [None] * 10  # type: ignore[list-item]  # looking at one would raise
+    assert len(fields_of(*wrong, *unseen)) == MAX_VIOLATIONS
+
+
+def test_layers_cannot_add_up_to_sizes_without_bound():
+    layers = [Concat(inputs=(-1,) * 16), *(Concat(inputs=(i,) * 16) for i in range(20))]
+    assert fields_of(*layers) == ["layers[7].concat"]  # 3 * 16**8 channels

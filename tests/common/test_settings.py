@@ -49,3 +49,12 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_variable(monkeypatch: pytes
 def test_settings_never_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         read_settings(OracleSettings).port = 1
+
+
+def test_an_unknown_variable_of_the_room_is_refused_with_the_one_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("IMCNAS_TRAINER_PROT", "0")
+    with pytest.raises(InvalidRequest, match=r"IMCNAS_TRAINER_PROT: .*did you mean IMCNAS_TRAINER_PORT"):
+        read_settings(TrainerSettings)
+    read_settings(OracleSettings)  # another room's

@@ -64,6 +64,7 @@ def test_the_command_shows_its_help_without_loading_anything_heavy():
     ("library", "homes"),
     [
         ("ray", {"trainer/pool.py"}),
+        ("torch", {f"trainer/{name}.py" for name in ("build", "data", "fit", "inline", "pool")}),
         ("hyperopt", {"searcher/space.py", "searcher/tpe.py"}),
         ("sqlalchemy", {"searcher/store.py", "searcher/rows.py"}),
     ],

@@ -309,7 +309,7 @@ MAKERS[StudyConfig] = st.builds(
 
 @pytest.mark.parametrize("cls", ROOTS, ids=lambda c: c.__name__)
 @given(data=st.data())
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 def test_what_is_sent_is_what_arrives(cls: type, data: st.DataObject) -> None:
     value = data.draw(values(cls))
     sent = to_pb(value, ROOTS[cls]).SerializeToString()

@@ -111,3 +111,10 @@ def test_equal_chips_hash_equal_and_different_chips_do_not() -> None:
     assert chip_hash(ChipConfig(clock_mhz=500)) == chip_hash(chip) == chip_hash(copy.deepcopy(chip))
     assert chip_hash(replace(chip, clock_mhz=501)) != chip_hash(chip)
     assert len(chip_hash(chip)) == 64
+
+
+def test_zero_has_one_sign() -> None:
+    minus = DeviceConfig(off_voltage_v=-0.0)
+    assert math.copysign(1, minus.off_voltage_v) == 1
+    chip = ChipConfig(tile=TileConfig(pe=PeConfig(crossbar=CrossbarConfig(device=minus))))
+    assert chip_hash.__wrapped__(chip) == chip_hash.__wrapped__(ChipConfig())  # beside the cache

@@ -47,7 +47,7 @@ def test_a_report_is_the_cores_own(oracle: HwOracle) -> None:
     st.lists(st.builds(Block, st.sampled_from(BlockType), st.integers(1, 64)), min_size=1, max_size=3),
     st.floats(100, 1000),
 )
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_candidate_on_any_clock_costs_what_the_core_says(
     oracle: HwOracle, blocks: list[Block], clock_mhz: float
 ) -> None:
@@ -96,3 +96,13 @@ def test_nobody_there_is_unavailable_and_names_address_and_fix() -> None:
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(InvalidRequest, match="host:port"):
         HwOracle(address)
+
+
+def test_a_client_that_is_closed_says_so(address: str) -> None:
+    oracle = HwOracle(address)
+    oracle.close()
+    oracle.close()
+    with pytest.raises(Unavailable, match="is closed"):
+        oracle.info()
+    with pytest.raises(Unavailable, match="is closed"):
+        oracle.evaluate(NETWORK)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 from dataclasses import fields, replace
 from typing import Any
 
@@ -20,11 +21,23 @@ from services.common.layers import (
     Pool2d,
     Shape,
 )
+from services.hw_oracle import local
+from services.hw_oracle.client import HwOracle
 from services.hw_oracle.cost import MODEL_VERSION, evaluate
 from services.hw_oracle.energy import network_tile
 from services.hw_oracle.importers import from_mnsim
 from services.hw_oracle.mapping import MAX_POINTS, map_network
-from services.hw_oracle.types import BufferConfig, ChipConfig, Placement, chip_hash
+from services.hw_oracle.types import (
+    AdcConfig,
+    AdcConversion,
+    BufferConfig,
+    ChipConfig,
+    DacConfig,
+    PeConfig,
+    Placement,
+    TileConfig,
+    chip_hash,
+)
 
 
 def net(*layers: Layer, channels: int = 1, side: int = 8) -> LayerList:
@@ -183,7 +196,7 @@ def stack(convs: list[tuple[int, int, int]]) -> LayerList:
     return net(*layers, channels=3)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(stacks)
 def test_breakdowns_sum_to_totals(convs: list[tuple[int, int, int]]) -> None:
     report = evaluate(stack(convs))
@@ -196,7 +209,7 @@ def test_breakdowns_sum_to_totals(convs: list[tuple[int, int, int]]) -> None:
         assert sum(total(getattr(layer, name)) for layer in report.layers) == pytest.approx(value)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(stacks, conv)
 def test_tiles_area_power_energy_and_latency_never_fall_when_a_layer_is_appended(
     convs: list[tuple[int, int, int]], more: tuple[int, int, int]
@@ -208,7 +221,7 @@ def test_tiles_area_power_energy_and_latency_never_fall_when_a_layer_is_appended
         assert long.latency_ns >= short.latency_ns
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(stacks, st.sampled_from([250.0, 1000.0]))
 def test_a_faster_clock_is_never_slower(convs: list[tuple[int, int, int]], clock_mhz: float) -> None:
     slow, fast = (
@@ -216,3 +229,26 @@ def test_a_faster_clock_is_never_slower(convs: list[tuple[int, int, int]], clock
     )
     assert fast.latency_ns < slow.latency_ns
     assert fast.area_um2 == slow.area_um2
+
+
+def test_a_work_that_rounding_hides_in_a_late_span_occupies_it() -> None:
+    slow = ChipConfig(tile=TileConfig(pe=PeConfig(dac=DacConfig(rate_gsps=1e-9))))
+    adds = net(
+        Conv2d(inputs=(-1,), out_channels=64, kernel_size=1),
+        Add(inputs=(0, 0)),
+        Linear(inputs=(1,), out_features=3),
+        channels=3,
+        side=1,
+    )
+    longest = AdcConfig(bits=32, rate_gsps=1e-9, conversion=AdcConversion.COUNTING)
+    slower = ChipConfig(tile=TileConfig(pe=PeConfig(adc=longest)))
+    for chip in (slow, slower):
+        assert all(0 < layer.occupancy_frac <= 1 for layer in evaluate(adds, chip).layers)
+
+
+def test_every_evaluate_is_called_alike() -> None:
+    def parameters(function: Any) -> list[tuple[str, Any]]:
+        return [(p.name, p.default) for p in inspect.signature(function).parameters.values()]
+
+    assert parameters(evaluate) == parameters(local.evaluate) == parameters(HwOracle().evaluate)
+    assert dict(parameters(evaluate))["chip"] == ChipConfig()

@@ -53,7 +53,8 @@ def test_depthwise_becomes_groups() -> None:
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        ([], "wanted a list of one dictionary a layer"),
+        ([], r"layers: got \[\], wanted a list of one dictionary a layer"),
+        ([CONV, 2], r"layers\[1\]: got 2, wanted a list of one dictionary a layer"),
         ([[[CONV]]], "wanted a list of one dictionary a layer"),
         (None, "wanted a list of one dictionary a layer"),
         ([CONV, {"type": "relu"} | BITS], r"layers\[1\].type: got 'relu', wanted one of conv, fc"),

@@ -44,7 +44,7 @@ def test_zigzag_and_shell_only_step_to_neighbours_in_the_shell() -> None:
     assert steps.max() == 1  # the shells join end to end
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     channels=st.lists(st.sampled_from([8, 40, 300, 700]), min_size=2, max_size=4),
     placement=st.sampled_from(list(FIRST)),

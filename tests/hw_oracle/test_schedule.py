@@ -11,7 +11,7 @@ from services.hw_oracle.schedule import latency_ns, schedule
 times = st.floats(0.5, 1e4)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data())
 def test_the_closed_form_equals_the_recursion(data: st.DataObject) -> None:
     layers = (

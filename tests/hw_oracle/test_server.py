@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Iterator
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
 import grpc
 import pytest
 from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
 from services.common.pb.imcnas.v1 import hw_oracle_pb2 as pb
@@ -64,6 +66,14 @@ def bad_kernel() -> network_pb2.LayerList:
             ["layers[1].conv2d.kernel_size"],
         ),
         (
+            pb.HwOracleServiceEvaluateRequest(
+                network=network_pb2.LayerList(input_shape=SHAPE, layers=[CONV] * 100_000),
+                config=pb.ChipConfig(),
+            ),
+            "INVALID_REQUEST",
+            ["layers"],
+        ),
+        (
             pb.HwOracleServiceEvaluateRequest(network=GOOD, config=pb.ChipConfig(clock_mhz=-1.0)),
             "INVALID_CHIP",
             ["chip.clock_mhz"],
@@ -84,9 +94,17 @@ def test_a_bad_request_is_an_invalid_argument_with_the_path_of_its_field(
     assert answer.fields == fields
 
 
-def test_an_empty_chip_is_the_default_chip_with_derived_values(stub: Any) -> None:
-    request = pb.HwOracleServiceEvaluateRequest(network=GOOD, config=pb.ChipConfig())
-    assert stub.Evaluate(request, timeout=10).report.latency_ns > 0
+def test_an_empty_chip_is_the_default_chip(stub: Any) -> None:
+    chips = (
+        {"config": pb.ChipConfig()},
+        {"config": pb.ChipConfig(tile=pb.TileConfig(pe=pb.PeConfig()))},
+        {"preset": "mnsim2_default"},
+    )
+    reports = [
+        stub.Evaluate(pb.HwOracleServiceEvaluateRequest(network=GOOD, **chip), timeout=10).report
+        for chip in chips
+    ]
+    assert reports[0] == reports[1] == reports[2]
 
 
 def test_server_info_tells_the_largest_message(stub: Any) -> None:
@@ -103,6 +121,29 @@ def test_metrics_tell_refused_networks_from_evaluated_ones(stub: Any, ports: Any
     for result in ("ok", "refused"):
         assert f'imcnas_oracle_networks_total{{result="{result}"}}' in text
         assert f'imcnas_oracle_evaluate_seconds_count{{result="{result}"}}' in text
+
+
+def test_a_slow_evaluation_holds_up_neither_probes_nor_other_calls(
+    stub: Any, ports: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, release, evaluate = Event(), Event(), local.evaluate
+
+    def slow(*given: Any) -> Any:
+        begun.set()
+        release.wait(30)
+        return evaluate(*given)
+
+    monkeypatch.setattr(local, "evaluate", slow)
+    request = pb.HwOracleServiceEvaluateRequest(network=GOOD, preset="mnsim2_default")
+    running = stub.Evaluate.future(request, timeout=30)
+    assert begun.wait(10)
+    with grpc.insecure_channel(f"127.0.0.1:{ports.health}") as probe:
+        answer = health_pb2_grpc.HealthStub(probe).Check(health_pb2.HealthCheckRequest(), timeout=10)
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    stub.GetServerInfo(pb.HwOracleServiceGetServerInfoRequest(), timeout=10)
+    assert not running.done()
+    release.set()
+    assert running.result().report.latency_ns > 0
 
 
 def test_our_own_mistake_is_internal_and_its_text_stays_here(

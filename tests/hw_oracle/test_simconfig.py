@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any
+
 import pytest
 
 from services.common.errors import InvalidChip
 from services.hw_oracle.converters import ADC_CHOICES, DAC_CHOICES
-from services.hw_oracle.simconfig import chip_from_simconfig
+from services.hw_oracle.simconfig import DEFAULTS, SOURCES, _sections, chip_from_simconfig
 from services.hw_oracle.types import ChipConfig, DeviceKind, PimType, Placement
 
 GATE_UM2 = 17.28 * 0.18
@@ -107,10 +111,28 @@ def test_sub_position_needs_pairs() -> None:
         ("[Interface level]\nADC_Choice = 0", "ADC_Choice: got 0"),
         ("[Interface level]\nADC_Choice = -1", "chip.tile.pe.adc.bits: got 0"),
         ("[Interface level]\nLogic_Op = 3", "Logic_Op: got 3"),
-        ("[Crossbar level]\nSubarray_Size = 100", "a divisor of rows = 256"),
+        (
+            "[Crossbar level]\nSubarray_Size = 100",
+            "subarray_rows: got 100, wanted a divisor of rows = 256; change Subarray_Size, which",
+        ),
+        ("[Tile level]\nPooling_unit_num = 9", "change Pooling_unit_num"),
         ("[Algorithm Configuration]\nNoC_enable = 1", "NoC_enable: got 1, wanted one of 0"),
     ],
 )
 def test_a_wrong_file_is_refused_by_key(text: str, message: str) -> None:
     with pytest.raises(InvalidChip, match=message):
         chip_from_simconfig(text)
+
+
+def test_every_key_that_a_field_comes_from_is_one() -> None:
+    def names(node: Any) -> Iterator[str]:
+        for f in fields(node):
+            value = getattr(node, f.name)
+            yield from names(value) if is_dataclass(value) else (f"{node.path}.{f.name}",)
+
+    sources = [line.split() for line in SOURCES.strip().splitlines()]
+    pairs = [
+        (f"{node}.{pair.split('=')[0]}", pair.split("=")[1]) for node, *items in sources for pair in items
+    ]
+    assert {field for field, _ in pairs} <= set(names(ChipConfig()))
+    assert {key for _, key in pairs} <= {key for keys in _sections(DEFAULTS).values() for key in keys}

@@ -10,13 +10,24 @@ from typing import Any
 import pytest
 
 from services.common.candidate import parse_candidate
-from services.common.errors import Cancelled, InvalidRequest, NotFound, TrainingFailed, Unavailable
-from services.common.rpc.channel import STREAM_ATTEMPTS
+from services.common.errors import (
+    Cancelled,
+    ImcnasError,
+    InvalidRequest,
+    NotFound,
+    Overloaded,
+    TrainingFailed,
+    Unavailable,
+)
+from services.common.rpc import channel
+from services.common.rpc.channel import ABSENCE_S
 from services.common.rpc.server import RpcServer
 from services.common.settings import TrainerSettings
+from services.trainer import server
 from services.trainer.client import Trainer
+from services.trainer.convert import request_to_pb
 from services.trainer.evaluator import Evaluator
-from services.trainer.server import SERVICE, TrainerServicer, trainer_server
+from services.trainer.server import MAX_EVALUATIONS, SERVICE, TrainerServicer, trainer_server
 from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest, TrainRecipe
 
 EPOCHS = tuple(
@@ -41,7 +52,7 @@ class Scripted(Evaluator):
     def __init__(self) -> None:
         super().__init__(slots=2)
         self.trained: list[str] = []
-        self.before: Callable[[], None] = lambda: None
+        self.before: Callable[[], object] = lambda: None
 
     def _train(
         self, slot: int, request: EvaluationRequest, on_epoch: Callable[[EpochReport], None]
@@ -145,10 +156,11 @@ class SaysNothing(TrainerServicer):
     """Loses every stream before its first event."""
 
     asked = 0
+    raised: ImcnasError
 
     async def Evaluate(self, request: Any, context: Any) -> Any:  # noqa: N802
         self.asked += 1
-        raise Cancelled("the trainer was closed")
+        raise self.raised
         yield
 
 
@@ -157,13 +169,13 @@ def connect(host: Any, any_ports: dict[str, Any], servicer: TrainerServicer) -> 
 
     from services.common.pb.imcnas.v1.trainer_pb2_grpc import add_TrainerServiceServicer_to_server
 
-    server = RpcServer(
+    rpc = RpcServer(
         SERVICE,
         lambda s: add_TrainerServiceServicer_to_server(servicer, s),
         TrainerSettings(**any_ports),
         CollectorRegistry(),
     )
-    trainer = Trainer(f"127.0.0.1:{host.start(server).calls}")
+    trainer = Trainer(f"127.0.0.1:{host.start(rpc).calls}")
     trainer._remote._pause_s = 0.0
     return trainer
 
@@ -181,14 +193,77 @@ def test_a_stream_that_breaks_is_resumed_without_a_second_training(
     assert len(core.trained) == 1
 
 
-def test_a_stream_that_never_says_anything_is_given_up(host: Any, any_ports: dict[str, Any]) -> None:
+class Clock:
+    """Time that passes in pauses alone."""
+
+    now_s = 0.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def sleep(self, pause_s: float) -> None:
+        self.now_s += pause_s
+
+
+@pytest.mark.parametrize("raised", [Cancelled("the trainer was closed"), Overloaded("no room now")])
+def test_a_stream_that_never_says_anything_is_given_up_after_a_minute(
+    host: Any, any_ports: dict[str, Any], monkeypatch: pytest.MonkeyPatch, raised: ImcnasError
+) -> None:
     servicer = SaysNothing(Scripted())
-    with (
-        connect(host, any_ports, servicer) as trainer,
-        pytest.raises(Cancelled, match="the trainer was closed"),
-    ):
-        trainer.evaluate(make_request())
-    assert servicer.asked == STREAM_ATTEMPTS
+    servicer.raised = raised
+    monkeypatch.setattr(channel, "time", Clock())
+    with connect(host, any_ports, servicer) as trainer:
+        trainer._remote._pause_s = 1.0
+        with pytest.raises(type(raised), match=raised.message):
+            trainer.evaluate(make_request())
+    assert servicer.asked == ABSENCE_S + 1
+
+
+def test_an_evaluation_that_finds_no_room_waits_for_some(
+    host: Any, any_ports: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core, release = Scripted(), threading.Event()
+    core.before = lambda: release.wait(10)
+    monkeypatch.setattr(server, "MAX_EVALUATIONS", 1)
+    full = threading.Event()
+
+    class Tells(TrainerServicer):
+        async def Evaluate(self, request: Any, context: Any) -> Any:  # noqa: N802
+            try:
+                async for event in super().Evaluate(request, context):
+                    yield event
+            except Overloaded:
+                full.set()
+                raise
+
+    with connect(host, any_ports, Tells(core)) as trainer, ThreadPoolExecutor() as threads:
+        both = [threads.submit(trainer.evaluate, make_request()) for _ in range(2)]
+        assert full.wait(10)
+        release.set()
+        assert [one.result(20) for one in both] == [REPORT, REPORT]
+
+
+def test_readers_who_come_back_take_no_room_from_others(host: Any, any_ports: dict[str, Any]) -> None:
+    core, release = Scripted(), threading.Event()
+
+    def train(
+        slot: int, request: EvaluationRequest, on_epoch: Callable[[EpochReport], None]
+    ) -> AccuracyReport:
+        on_epoch(EPOCHS[0])
+        assert request.request_id != "again" or release.wait(10)
+        return REPORT
+
+    core._train = train  # type: ignore[method-assign]
+    again = request_to_pb(make_request(request_id="again"))
+    with connect(host, any_ports, TrainerServicer(core)) as trainer:
+        for _ in range(MAX_EVALUATIONS + 6):
+            reader = trainer._stub.Evaluate(again, timeout=10)
+            assert next(iter(reader)).epoch.epoch == 1
+            reader.cancel()
+        last = trainer._stub.Evaluate(again, timeout=10)
+        assert trainer.evaluate(make_request()) == REPORT
+        release.set()
+        assert [event.WhichOneof("event") for event in last] == ["epoch", "report"]
 
 
 def test_a_caller_who_comes_back_finds_the_training_that_it_left(core: Scripted, address: str) -> None:
@@ -208,3 +283,12 @@ def test_a_caller_who_comes_back_finds_the_training_that_it_left(core: Scripted,
         release.set()
         assert second.result(10) == REPORT
     assert core.trained.count("left") == 1
+
+
+def test_a_client_that_is_closed_says_so() -> None:
+    trainer = Trainer("127.0.0.1:1")
+    trainer.close()
+    with pytest.raises(Unavailable, match="is closed"):
+        trainer.info()
+    with pytest.raises(Unavailable, match="is closed"):
+        trainer.evaluate(make_request())

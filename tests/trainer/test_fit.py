@@ -4,6 +4,7 @@ import dataclasses
 import math
 import pickle
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from services.common.candidate import Head, candidate_layers, parse_candidate
 from services.common.errors import InvalidCandidate, TrainingFailed
 from services.common.layers import Shape
 from services.common.network_json import network_key
+from services.trainer import fit
+from services.trainer.build import build_module
 from services.trainer.data import Dataset, load_dataset
-from services.trainer.fit import Seeds, train
+from services.trainer.fit import Seeds, stderr_frac, train
 from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest, TrainRecipe
 
 SHORT = TrainRecipe(name="short", epochs=2)
@@ -61,11 +64,15 @@ def test_report_says_what_was_trained_and_how_sure_it_is() -> None:
     assert report.accuracy_frac == epochs[-1].validation_accuracy_frac
     assert report.validation_images == 400
     assert report.accuracy_frac * 400 == pytest.approx(round(report.accuracy_frac * 400))
-    p = report.accuracy_frac
-    assert report.accuracy_stderr_frac == pytest.approx(math.sqrt(p * (1 - p) / 400))
+    assert report.accuracy_stderr_frac == stderr_frac(report.accuracy_frac, 400)
     assert report.network_key == network_key(candidate_layers(parse_candidate("VGG4"), info.input_shape, 10))
     assert (report.device, report.torch_version) == ("cpu", torch.__version__)
     assert 0 < epochs[0].elapsed_s < epochs[1].elapsed_s <= report.train_s
+
+
+@pytest.mark.parametrize(("right", "p"), [(0, 1 / 402), (200, 0.5), (399, 400 / 402), (400, 401 / 402)])
+def test_the_standard_error_is_that_of_the_laplace_estimate_and_never_0(right: int, p: float) -> None:
+    assert stderr_frac(right / 400, 400) == pytest.approx(math.sqrt(p * (1 - p) / 400))
 
 
 def test_a_training_repeats_bit_for_bit_whatever_was_drawn_before() -> None:
@@ -141,10 +148,14 @@ def test_a_loss_that_is_not_finite_fails_the_training_and_says_where() -> None:
         trained(dataset=broken)
 
 
-def test_an_error_of_torch_is_a_failed_training() -> None:
+def test_an_error_of_torch_is_a_failed_training_that_names_it_and_logs_its_text(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     data = load_dataset("digits")
-    with pytest.raises(TrainingFailed, match="training of VGG4 failed"):
+    with pytest.raises(TrainingFailed) as caught:
         trained(dataset=dataclasses.replace(data, labels=data.labels[:, None]))
+    assert caught.value.message == "training of VGG4 failed: RuntimeError"
+    assert str(caught.value.__cause__) in caplog.text
 
 
 def test_images_that_no_candidate_takes_are_refused() -> None:
@@ -152,6 +163,22 @@ def test_images_that_no_candidate_takes_are_refused() -> None:
     info = dataclasses.replace(data.info, input_shape=Shape(channels=1, height=8, width=6))
     with pytest.raises(InvalidCandidate, match="square"):
         trained(dataset=dataclasses.replace(data, info=info))
+
+
+def test_weight_decay_shrinks_what_is_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[torch.nn.Module] = []
+
+    def keep(*given: Any) -> torch.nn.Module:
+        built.append(build_module(*given))
+        return built[-1]
+
+    monkeypatch.setattr(fit, "build_module", keep)
+    # A recipe is part of the seed: without this the draws would differ as well.
+    monkeypatch.setattr(fit, "Seeds", lambda evaluation: Seeds("the same"))
+    for weight_decay in (0.0, 0.05):
+        trained(recipe=dataclasses.replace(SHORT, weight_decay=weight_decay))
+    free, decayed = (sum(p.detach().square().sum().item() for p in module.parameters()) for module in built)
+    assert decayed < 0.9 * free
 
 
 def test_dropout_is_part_of_a_training() -> None:

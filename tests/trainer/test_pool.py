@@ -9,7 +9,9 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from threading import Event
+from uuid import uuid4
 
 import pytest
 import ray
@@ -157,6 +159,11 @@ def test_a_pool_knows_its_versions_without_importing_torch(pool: RayTrainer) -> 
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_a_ray_of_our_own_listens_to_this_machine_alone(pool: RayTrainer) -> None:
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    assert [node["NodeManagerAddress"] for node in nodes] == ["127.0.0.1"]
+
+
 DRIVER = """
 import signal, sys
 from services.trainer.pool import RayTrainer
@@ -191,3 +198,47 @@ def test_a_signal_leaves_no_worker_behind(number: signal.Signals, ends_with: int
         while True:  # the worker ends a moment after its driver; the test's timeout bounds it
             os.kill(worker, 0)
             Event().wait(0.01)
+
+
+INTERRUPTED = """
+import os, signal, sys
+from ray._private.node import Node
+from services.trainer.pool import RayTrainer
+
+start = Node.start_raylet
+
+def interrupted(*given, **named):
+    start(*given, **named)
+    os.kill(os.getpid(), int(sys.argv[1]))
+
+Node.start_raylet = interrupted
+try:
+    RayTrainer(1)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+"""A process that gets a signal while its Ray starts."""
+
+
+@pytest.mark.parametrize(
+    ("number", "ends_with"), [(signal.SIGINT, 0), (signal.SIGTERM, 128 + signal.SIGTERM)]
+)
+def test_a_signal_while_ray_starts_leaves_no_process_behind(number: signal.Signals, ends_with: int) -> None:
+    mark = f"STARTED_BY={uuid4().hex}"  # Ray's processes inherit it
+    name, value = mark.split("=")
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(int(number))],
+        env=os.environ | {name: value}, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == ends_with, done.stderr
+    assert done.stdout == ("interrupted\n" if number is signal.SIGINT else "")
+    while _alive(mark.encode()):  # they end a moment after the driver; the test's timeout bounds it
+        Event().wait(0.05)
+
+
+def _alive(mark: bytes) -> bool:
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # ended meanwhile
+            if mark in environ.read_bytes():
+                return True
+    return False

@@ -5,11 +5,19 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import grpc
 
-from services.common.errors import Cancelled, DeadlineExceeded, InvalidRequest, Unavailable, violation
+from services.common.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    InvalidRequest,
+    Overloaded,
+    Unavailable,
+    violation,
+)
 from services.common.rpc.limits import KEEPALIVE_TIME_MS, KEEPALIVE_TIMEOUT_MS, MESSAGE_OPTIONS
 from services.common.rpc.status import from_rpc_error
 
@@ -18,19 +26,34 @@ T = TypeVar("T")
 STREAM_TIMEOUT_S = 3600.0
 """Longest single stream; connections are renewed more often than that."""
 
-STREAM_ATTEMPTS = 4
-"""Streams opened in a row without a response before giving up."""
+ABSENCE_S = 60.0
+"""How long a stream's service may be away or refuse: it may restart, a trainer with its workers."""
 
 STEADY_S = 10.0
 """A stream that held so long was no failed attempt."""
 
-_BREAKS = (Unavailable, Cancelled, DeadlineExceeded)
+MAX_RECONNECT_MS = 2000
+"""Longest pause between two connection attempts; gRPC's own grows to minutes, beyond any restart."""
+
+_BREAKS = (Unavailable, Cancelled, DeadlineExceeded, Overloaded)
+
+# Unary methods alone: a stream that gRPC itself retries before its first response may hang when the server
+# comes back meanwhile, and `Connection.stream` opens streams again anyway.
+_RETRIED = {
+    "imcnas.v1.HwOracleService": ("Evaluate", "GetServerInfo"),
+    "imcnas.v1.SearcherService": ("GetDataset", "CreateSearch", "GetSearch", "CancelSearch"),
+    "imcnas.v1.TrainerService": ("GetDataset", "GetServerInfo"),
+}
 
 _SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
         {
-            "name": [{}],
+            "name": [
+                {"service": service, "method": method}
+                for service, methods in _RETRIED.items()
+                for method in methods
+            ],
             "retryPolicy": {
                 "maxAttempts": 4,
                 "initialBackoff": "0.2s",
@@ -57,19 +80,29 @@ def open_channel(address: str) -> grpc.Channel:
         `address` is not of that form.
     """
     host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or "/" in address:
-        raise InvalidRequest.of(violation("address", address, "host:port, such as 127.0.0.1:50051"))
+    bare = host.removeprefix("[").removesuffix("]")
+    if not bare or "/" in address or (":" in bare) != (host == f"[{bare}]"):
+        raise InvalidRequest.of(
+            violation("address", address, "host:port, such as 127.0.0.1:50051 or [::1]:50051")
+        )
+    if not port.isdecimal() or not 1 <= int(port[:6]) <= 65535:
+        raise InvalidRequest.of(violation("address", address, "host:port, with a port from 1 to 65535"))
     options = (
         *MESSAGE_OPTIONS,
         ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
         ("grpc.keepalive_time_ms", KEEPALIVE_TIME_MS),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+        ("grpc.max_reconnect_backoff_ms", MAX_RECONNECT_MS),
+        ("grpc.enable_http_proxy", 0),  # services are reached directly, whatever the environment says
     )
     return grpc.insecure_channel(f"dns:///{address}", options)
 
 
 class Connection:
     """A channel to one service; each call has a deadline and raises what the core would.
+
+    Make the service's stub once, while the channel is open: grpcio ends the process where a stub is made of
+    a channel that is closed.
 
     Parameters
     ----------
@@ -79,19 +112,25 @@ class Connection:
         Deadline of a unary call.
     pause_s : float
         Between a stream that broke and the next attempt.
+    absence_s : float
+        How long a stream is opened again in vain before giving up.
     """
 
-    def __init__(self, address: str, timeout_s: float, pause_s: float = 1.0) -> None:
+    def __init__(
+        self, address: str, timeout_s: float, pause_s: float = 1.0, absence_s: float = ABSENCE_S
+    ) -> None:
         self.address = address
         self.channel = open_channel(address)
         self._timeout_s = timeout_s
         self._pause_s = pause_s
+        self._absence_s = absence_s
         self._closed = False
 
     def call(self, method: grpc.UnaryUnaryMultiCallable[Any, T], request: Any) -> T:
-        """Make a unary call."""
+        """Make a unary call; Unavailable if the connection is closed."""
         try:
-            return method(request, timeout=self._timeout_s)
+            with self._open():
+                return method(request, timeout=self._timeout_s)
         except grpc.RpcError as error:
             raise from_rpc_error(error, self.address) from None
 
@@ -109,26 +148,41 @@ class Connection:
         Raises
         ------
         ImcnasError
-            What the service raised; what broke the stream if it breaks too often.
+            What the service raised; what broke the stream if no later one brought a response in time;
+            Unavailable if the connection is closed.
         """
-        breaks = 0
+        last_s = time.monotonic()  # when the service was last seen to answer
         while True:
             begun = time.monotonic()
-            call = method(next_request(), timeout=STREAM_TIMEOUT_S)
+            with self._open():
+                call = method(next_request(), timeout=STREAM_TIMEOUT_S)
             try:
                 for response in call:
-                    breaks = 0
                     yield response
+                    last_s = time.monotonic()  # the reader's own time is no absence
                 return
             except grpc.RpcError as error:
                 broken = from_rpc_error(error, self.address)
             finally:
                 call.cancel()  # the reader may have left
-            # A stream that held for a while was ended by the renewal of its connection.
-            breaks = 1 if time.monotonic() - begun > STEADY_S else breaks + 1
-            if self._closed or breaks == STREAM_ATTEMPTS or not isinstance(broken, _BREAKS):
+            now_s = time.monotonic()
+            if now_s - begun > STEADY_S:  # it was ended by the renewal of its connection, or lost just now
+                last_s = now_s
+            if self._closed or now_s - last_s >= self._absence_s or not isinstance(broken, _BREAKS):
                 raise broken
             time.sleep(self._pause_s)
+
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        """Refuse a call on a closed channel, which grpc reports as a ValueError."""
+        try:
+            if self._closed:
+                raise Unavailable(f"the client of {self.address} is closed")
+            yield
+        except ValueError:
+            if not self._closed:
+                raise
+            raise Unavailable(f"the client of {self.address} is closed") from None
 
     def close(self) -> None:
         """Close the channel; calls in flight are cancelled."""

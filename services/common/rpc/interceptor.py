@@ -14,7 +14,7 @@ from grpc_status import rpc_status
 from prometheus_client import CollectorRegistry, Counter, Histogram, Info
 
 from services import __version__
-from services.common.errors import DeadlineExceeded, InvalidRequest, violation
+from services.common.errors import DeadlineExceeded, InvalidRequest, Overloaded, violation
 from services.common.rpc.limits import DEFAULT_DEADLINE_S
 from services.common.rpc.status import to_status
 
@@ -40,11 +40,13 @@ class CallMetrics:
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Counts and times calls of all four kinds and turns what they raise into statuses.
 
-    Handlers are coroutines or asynchronous generators.
+    Handlers are coroutines or asynchronous generators. More than `most` calls at once are refused.
     """
 
-    def __init__(self, metrics: CallMetrics, deadline_s: float = DEFAULT_DEADLINE_S) -> None:
+    def __init__(self, metrics: CallMetrics, most: int, deadline_s: float = DEFAULT_DEADLINE_S) -> None:
         self._metrics = metrics
+        self._most = most
+        self._running = 0
         self._deadline_s = deadline_s
 
     async def intercept_service(
@@ -89,20 +91,26 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     @asynccontextmanager
     async def _watched(self, labels: tuple[str, str, str], context: Any) -> AsyncIterator[None]:
         self._metrics.started.labels(*labels).inc()
-        begin, code = perf_counter(), grpc.StatusCode.OK
+        begin, code, status = perf_counter(), grpc.StatusCode.OK, None
+        self._running += 1
         try:
+            if self._running > self._most:
+                raise Overloaded(f"{self._most} calls run already: try again later")
             yield
         except asyncio.CancelledError:  # the client hung up, or its deadline passed
-            late = (context.time_remaining() or 1) <= 0
+            left_s = context.time_remaining()
+            late = left_s is not None and left_s <= 0
             code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
             raise
         except Exception as error:
             status = rpc_status.to_status(to_status(error, "/".join(labels[1:])))
             code = status.code
-            await context.abort(code, status.details, status.trailing_metadata)
         finally:
+            self._running -= 1
             self._metrics.handled.labels(*labels, code.name).inc()
             self._metrics.seconds.labels(*labels).observe(perf_counter() - begin)
+        if status is not None:  # counted before it is sent: whoever has the answer finds it in the metrics
+            await context.abort(code, status.details, status.trailing_metadata)
 
     @asynccontextmanager
     async def _in_time(self, context: Any) -> AsyncIterator[None]:

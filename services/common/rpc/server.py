@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+import socket
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from threading import Thread
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry, start_http_server
 
-from services.common.errors import ImcnasError, NotPossible
+from services.common.errors import NotPossible
 from services.common.rpc import limits
 from services.common.rpc.interceptor import CallInterceptor, CallMetrics
-from services.common.settings import ServerSettings, read_settings
-
-S = TypeVar("S", bound=ServerSettings)
+from services.common.settings import ServerSettings, variable
 
 # A second server would take half the calls of a port in silence if gRPC let it.
 _ONE_SERVER_A_PORT = ("grpc.so_reuseport", 0)
+
+# Calls that are over the limit but still get a typed refusal; beyond them gRPC refuses by itself.
+_BACKSTOP = 64
 
 _OPTIONS = (
     _ONE_SERVER_A_PORT,
@@ -75,7 +76,7 @@ class RpcServer:
         self._add = add
         self._settings = settings
         self._registry = registry
-        self._interceptor = CallInterceptor(CallMetrics(registry))
+        self._interceptor = CallInterceptor(CallMetrics(registry), settings.max_concurrent_calls)
         self._health = health.aio.HealthServicer()
         self._servers: list[grpc.aio.Server] = []
         self._metrics: tuple[Any, Thread] | None = None
@@ -86,22 +87,27 @@ class RpcServer:
         Raises
         ------
         NotPossible
-            A port is taken; nothing listens then.
+            The host is unknown or a port taken; nothing listens then.
         """
         s = self._settings
+        try:
+            socket.getaddrinfo(s.host, None)
+        except (OSError, UnicodeError) as error:
+            fix = f"set {variable(s, 'host')} to an address of this machine"
+            raise NotPossible(f"cannot listen on host {s.host!r} ({error}): {fix}") from None
         try:
             calls = grpc.aio.server(
                 interceptors=(self._interceptor,),
                 options=_OPTIONS,
-                maximum_concurrent_rpcs=s.max_concurrent_calls,
+                maximum_concurrent_rpcs=s.max_concurrent_calls + _BACKSTOP,
             )
             self._add(calls)
             reflection.enable_server_reflection((self._service, reflection.SERVICE_NAME), calls)
             probes = grpc.aio.server(options=(_ONE_SERVER_A_PORT,))
             health_pb2_grpc.add_HealthServicer_to_server(self._health, probes)
             self._servers = [calls, probes]
-            calls_port = _bind(calls, s.host, s.port, "port")
-            health_port = _bind(probes, s.host, s.health_port, "health_port")
+            calls_port = self._bind(calls, "port")
+            health_port = self._bind(probes, "health_port")
             self._metrics = self._start_metrics()
             await calls.start()
             await self._health.set(self._service, health_pb2.HealthCheckResponse.SERVING)
@@ -122,7 +128,24 @@ class RpcServer:
         try:
             return start_http_server(s.metrics_port, s.host, self._registry)
         except OSError as error:
-            raise _taken(s.host, s.metrics_port, "metrics_port", error) from None
+            raise self._taken("metrics_port", error) from None
+
+    def _bind(self, server: grpc.aio.Server, name: str) -> int:
+        try:
+            return server.add_insecure_port(self._address(name))
+        except RuntimeError as error:
+            raise self._taken(name, error) from None
+
+    def _address(self, name: str) -> str:
+        host = self._settings.host
+        return f"{f'[{host}]' if ':' in host else host}:{getattr(self._settings, name)}"
+
+    def _taken(self, name: str, error: Exception) -> NotPossible:
+        why = str(error).partition(";")[0]  # behind it gRPC recommends a debugging aid
+        return NotPossible(
+            f"cannot listen on {self._address(name)} ({why}): perhaps {self.name} runs already;"
+            f" otherwise set {variable(self._settings, name)} to another port, or to 0 for any"
+        )
 
     async def _stop(self, grace_s: float) -> None:
         for server in self._servers:
@@ -136,32 +159,12 @@ class RpcServer:
         self._servers, self._metrics = [], None
 
 
-def _bind(server: grpc.aio.Server, host: str, port: int, name: str) -> int:
-    try:
-        return server.add_insecure_port(f"{host}:{port}")
-    except RuntimeError as error:
-        raise _taken(host, port, name, error) from None
-
-
-def _taken(host: str, port: int, name: str, error: Exception) -> NotPossible:
-    return NotPossible(f"cannot listen on {host}:{port} ({error}): choose another {name}, or 0 for any")
-
-
 def stop_on_signals() -> asyncio.Event:
     """Make the event that SIGTERM or Ctrl-C sets, for the loop that runs."""
     stop = asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
     return stop
-
-
-def serve_alone(serve: Callable[[S], Coroutine[Any, Any, None]], settings: type[S]) -> None:
-    """Serve one room as this process; what forbids it is one line on stderr and exit code 2."""
-    try:
-        asyncio.run(serve(read_settings(settings)))
-    except ImcnasError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(2)
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from uuid import uuid4
 
 import grpc
@@ -81,8 +82,9 @@ def from_rpc_error(error: grpc.RpcError, address: str) -> ImcnasError:
 def _from_status(status: status_pb2.Status, address: str) -> ImcnasError:
     info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     for detail in status.details:
-        detail.Unpack(info)
-        detail.Unpack(bad)
+        with suppress(DecodeError):  # a detail that cannot be read tells nothing
+            detail.Unpack(info)
+            detail.Unpack(bad)
     cls = _CLASSES.get(info.reason) if info.domain == DOMAIN else None
     if cls is None:
         return errors.Internal(f"{address} answered with an unknown error: {status.message}")

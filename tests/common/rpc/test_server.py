@@ -11,14 +11,16 @@ from typing import Any
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_status import rpc_status
 from prometheus_client import CollectorRegistry
 
 from services.common import errors
 from services.common.pb.imcnas.v1 import hw_oracle_pb2 as pb
 from services.common.pb.imcnas.v1 import hw_oracle_pb2_grpc as pb_grpc
-from services.common.rpc import interceptor
+from services.common.rpc import interceptor, limits
 from services.common.rpc.channel import Connection, open_channel
 from services.common.rpc.limits import MAX_MESSAGE_BYTES
 from services.common.rpc.server import RpcServer, listening, serve_until
@@ -186,10 +188,16 @@ def test_a_call_over_the_limit_is_refused_as_overloaded(host: Any, any_ports: di
     stub = pb_grpc.HwOracleServiceStub(connection.channel)
     first = stub.Evaluate.future(pb.HwOracleServiceEvaluateRequest(), timeout=10)
     host.submit(entered.wait()).result(timeout=10)
-    with pytest.raises(errors.Overloaded):
+    with pytest.raises(errors.Overloaded, match="1 calls run already: try again later"):
         connection.call(stub.Evaluate, pb.HwOracleServiceEvaluateRequest())
+    with pytest.raises(grpc.RpcError) as caught:
+        evaluate(stub)
+    retry = error_details_pb2.RetryInfo()
+    assert any(detail.Unpack(retry) for detail in rpc_status.from_call(caught.value).details)
+    assert retry.retry_delay.seconds > 0
     host.loop.call_soon_threadsafe(release.set)
     first.result()
+    evaluate(stub)
     connection.close()
 
 
@@ -230,7 +238,10 @@ def test_a_port_that_is_taken_is_named_and_nothing_listens(
         taken.listen()
         port = taken.getsockname()[1]
         server = make_server(Scripted(), **(any_ports | {name: port}))
-        with pytest.raises(errors.NotPossible, match=f"127.0.0.1:{port} .* choose another {name}"):
+        with pytest.raises(
+            errors.NotPossible,
+            match=rf"127.0.0.1:{port} .*runs already.* set IMCNAS_ORACLE_{name.upper()} to",
+        ):
             host.submit(server.start()).result(timeout=10)
 
 
@@ -262,7 +273,7 @@ def test_metrics_of_all_four_kinds_of_call_carry_their_type() -> None:
         yield "stream"
 
     async def call(handler: Any) -> list[str]:
-        caller = interceptor.CallInterceptor(calls)
+        caller = interceptor.CallInterceptor(calls, most=1)
         details = SimpleNamespace(method="/p.Service/Call")
 
         async def continuation(_: Any) -> Any:
@@ -288,3 +299,124 @@ def test_metrics_of_all_four_kinds_of_call_carry_their_type() -> None:
         assert asyncio.run(call(handler)) == ["stream" if handler.response_streaming else "unary"]
         labels = {"grpc_type": kind, "grpc_service": "p.Service", "grpc_method": "Call", "grpc_code": "OK"}
         assert registry.get_sample_value("grpc_server_handled_total", labels) == 1
+
+
+def test_a_service_that_is_unavailable_for_a_moment_is_asked_again(
+    script: Scripted, stub: pb_grpc.HwOracleServiceStub
+) -> None:
+    answers = iter(
+        [raising(errors.Unavailable("a moment")), raising(errors.Unavailable("again")), lambda: None]
+    )
+    script.act = lambda: next(answers)()
+    evaluate(stub)
+    assert next(answers, None) is None
+
+
+def test_calls_are_served_while_balancers_learn_of_the_drain(
+    make_host: Any, any_ports: dict[str, Any]
+) -> None:
+    host = make_host()
+    server = make_server(Scripted(), **any_ports, drain_s=3600)
+    ports = host.submit(server.start()).result(timeout=10)
+    drain = host.submit(server.drain())
+    with (
+        open_channel(f"127.0.0.1:{ports.calls}") as channel,
+        open_channel(f"127.0.0.1:{ports.health}") as probe,
+    ):
+        answer = health_pb2_grpc.HealthStub(probe).Check(health_pb2.HealthCheckRequest(), timeout=10)
+        assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
+        evaluate(pb_grpc.HwOracleServiceStub(channel))
+        assert not drain.done()
+    drain.cancel()
+    host.submit(server._stop(0)).result(timeout=10)
+
+
+def test_a_call_whose_deadline_passes_is_counted_as_such() -> None:
+    async def cancelled(request: Any, context: Any) -> None:
+        raise asyncio.CancelledError
+
+    async def call(left_s: float | None) -> None:
+        registry = CollectorRegistry()
+        caller = interceptor.CallInterceptor(interceptor.CallMetrics(registry), most=1)
+
+        async def continuation(_: Any) -> Any:
+            return grpc.unary_unary_rpc_method_handler(cancelled)
+
+        handler = await caller.intercept_service(continuation, SimpleNamespace(method="/p.Service/Call"))
+        times = iter([1.0, left_s])  # at the beginning and at the end
+        with pytest.raises(asyncio.CancelledError):
+            await handler.unary_unary(None, SimpleNamespace(time_remaining=lambda: next(times)))
+        late = left_s is not None and left_s <= 0
+        labels = {"grpc_type": "unary", "grpc_service": "p.Service", "grpc_method": "Call"}
+        labels["grpc_code"] = "DEADLINE_EXCEEDED" if late else "CANCELLED"
+        assert registry.get_sample_value("grpc_server_handled_total", labels) == 1
+
+    for left_s in (0.0, -0.1, 0.5, None):
+        asyncio.run(call(left_s))
+
+
+def test_a_refusal_is_counted_before_it_is_sent() -> None:
+    registry = CollectorRegistry()
+    caller = interceptor.CallInterceptor(interceptor.CallMetrics(registry), most=1)
+    labels = {
+        "grpc_type": "unary",
+        "grpc_service": "p.Service",
+        "grpc_method": "Call",
+        "grpc_code": "NOT_FOUND",
+    }
+    counted: list[float | None] = []
+
+    async def abort(*answer: Any) -> None:
+        counted.append(registry.get_sample_value("grpc_server_handled_total", labels))
+
+    async def refuse(request: Any, context: Any) -> None:
+        raise errors.NotFound("x")
+
+    async def continuation(_: Any) -> Any:
+        return grpc.unary_unary_rpc_method_handler(refuse)
+
+    async def call() -> None:
+        handler = await caller.intercept_service(continuation, SimpleNamespace(method="/p.Service/Call"))
+        await handler.unary_unary(None, SimpleNamespace(time_remaining=lambda: 1.0, abort=abort))
+
+    asyncio.run(call())
+    assert counted == [1]
+
+
+def test_servers_bound_messages_pings_and_the_age_of_connections(
+    host: Any, any_ports: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[dict[str, Any]] = []
+    make = grpc.aio.server
+    monkeypatch.setattr(grpc.aio, "server", lambda **given: made.append(given) or make(**given))
+    host.start(make_server(Scripted(), **any_ports, max_concurrent_calls=5))
+    calls, probes = made
+    assert dict(calls["options"]) == {
+        "grpc.so_reuseport": 0,
+        "grpc.max_send_message_length": limits.MAX_MESSAGE_BYTES,
+        "grpc.max_receive_message_length": limits.MAX_MESSAGE_BYTES,
+        "grpc.http2.min_recv_ping_interval_without_data_ms": 20_000,
+        "grpc.http2.max_ping_strikes": 2,
+        "grpc.max_connection_age_ms": 300_000,
+        "grpc.max_connection_age_grace_ms": 30_000,
+    }
+    assert calls["maximum_concurrent_rpcs"] > 5  # the interceptor refuses before gRPC does
+    assert dict(probes["options"]) == {"grpc.so_reuseport": 0}
+    assert "maximum_concurrent_rpcs" not in probes
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+def test_a_server_listens_on_ipv6(host: Any, any_ports: dict[str, Any]) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("IPv6 is off")
+    ports = host.start(make_server(Scripted(), **any_ports, host="::1"))
+    with open_channel(f"[::1]:{ports.calls}") as channel:
+        evaluate(pb_grpc.HwOracleServiceStub(channel))
+
+
+def test_a_host_that_does_not_resolve_is_named(host: Any, any_ports: dict[str, Any]) -> None:
+    server = make_server(Scripted(), **any_ports, host="nowhere.invalid")
+    with pytest.raises(errors.NotPossible, match=r"host 'nowhere.invalid' .* set IMCNAS_ORACLE_HOST"):
+        host.submit(server.start()).result(timeout=30)

@@ -119,3 +119,12 @@ def test_the_error_of_another_domain_is_none_of_ours() -> None:
     raised = rpc_status.to_status(status)
     error = from_rpc_error(Raised(raised.code, raised.details, raised.trailing_metadata), "host:1")
     assert type(error) is errors.Internal
+
+
+def test_a_detail_that_cannot_be_read_does_no_harm() -> None:
+    status = to_status(errors.NotFound("x"), "m")
+    broken = status.details.add(type_url="type.googleapis.com/google.rpc.BadRequest", value=b"\xff\xff")
+    assert broken.Is(error_details_pb2.BadRequest.DESCRIPTOR)
+    raised = rpc_status.to_status(status)
+    error = from_rpc_error(Raised(raised.code, raised.details, raised.trailing_metadata), "host:1")
+    assert (type(error), error.violations) == (errors.NotFound, ())

@@ -147,7 +147,7 @@ class DeviceConfig(_message.Message):
     technology_nm: _builtins.float
     """Feature size, in nanometres; decides a derived cell area only."""
     cell_area_um2: _builtins.float
-    """Area of a cell, in square micrometres; derived from kind and technology if not set."""
+    """Area of a cell, in square micrometres; 0 derives it from kind and technology."""
     read_latency_ns: _builtins.float
     """Time to read the cell, in nanoseconds."""
     high_resistance_ohm: _builtins.float
@@ -404,7 +404,7 @@ class PeConfig(_message.Message):
     dacs: _builtins.int
     """DACs a subarray and group."""
     adcs: _builtins.int
-    """ADCs a subarray and group; as many as fit beside the crossbar if not set."""
+    """ADCs a subarray and group; 0 takes as many as fit beside the crossbar."""
     @_builtins.property
     def crossbar(self) -> Global___CrossbarConfig:
         """Its crossbars."""

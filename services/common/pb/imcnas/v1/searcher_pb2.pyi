@@ -169,7 +169,7 @@ Global___StudyState: _TypeAlias = StudyState  # noqa: Y015
 
 @_typing.final
 class TrainingLimits(_message.Message):
-    """What a candidate may need in training; a limit that is not set is none."""
+    """What a candidate may need in training; a limit that is not set has the default, and 0 is no limit."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -1,0 +1,49 @@
+"""Threads for what a servicer does that blocks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Thread
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Workers:
+    """At most so many calls at once, each in a thread; further ones wait their turn.
+
+    A process that has drained ends without the threads that still run: they are daemons, where those of
+    `asyncio.to_thread` and of a ThreadPoolExecutor are waited for however long they take.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._free = asyncio.Semaphore(most)
+
+    async def run(self, work: Callable[..., T], *args: Any) -> T:
+        """Call `work` with `args` in a thread, which goes on when this coroutine is cancelled meanwhile."""
+        await self._free.acquire()
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[T] = loop.create_future()
+
+        def end(result: Any, error: BaseException | None) -> None:
+            self._free.release()
+            if ended.cancelled():
+                return
+            if error is None:
+                ended.set_result(result)
+            else:
+                ended.set_exception(error)
+
+        def call() -> None:
+            result, failed = None, None
+            try:
+                result = work(*args)
+            except BaseException as error:  # it is raised where the work was asked for
+                failed = error
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(end, result, failed)
+
+        Thread(target=call, name="worker", daemon=True).start()
+        return await ended

@@ -1,0 +1,59 @@
+"""Whatever is wrong with a file that people write, the error names it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.common.errors import InvalidCandidate, InvalidChip, InvalidInput, NotFound
+from services.common.space import load_space
+from services.hw_oracle.chips import load_chip
+
+LOADERS = [(load_space, InvalidCandidate), (load_chip, InvalidChip)]
+
+WRONG = {
+    "bytes": b"\xff\xfe\x00",
+    "too deep": b"a = " + b"[" * 100_000,
+    "huge number": b"clock_mhz = 1" + b"0" * 5000,
+    "no TOML": b"= 3",
+    "unknown": b"nonsense = 3",
+    "empty": b"",
+    "no key": b"# nothing here\n[tile]\n",
+}
+
+
+@pytest.mark.parametrize(("load", "error"), LOADERS)
+@pytest.mark.parametrize("content", WRONG.values(), ids=WRONG)
+def test_a_wrong_file_is_refused_by_its_name(
+    load: Any, error: type[InvalidInput], content: bytes, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_bytes(content)
+    with pytest.raises(error) as caught:
+        load(str(file))
+    assert str(caught.value).startswith(f"{file}: ")
+
+
+@pytest.mark.parametrize(("load", "error"), LOADERS)
+def test_a_file_that_is_not_there_is_not_found(load: Any, error: type[InvalidInput]) -> None:
+    with pytest.raises(NotFound, match=r"nowhere/mine\.toml: no such file"):
+        load("nowhere/mine.toml")
+    for path in ("a\0b.toml", "a" * 5000 + ".toml"):
+        with pytest.raises(error, match="cannot be read"):
+            load(path)
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "x.ini").mkdir()
+    with pytest.raises(InvalidChip, match=r"x\.ini: cannot be read"):
+        load_chip(str(tmp_path / "x.ini"))
+
+
+@pytest.mark.parametrize("text", ["", "; nothing\n[Device level]\n"])
+def test_an_ini_file_without_a_key_is_no_chip(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "x.ini"
+    file.write_text(text)
+    with pytest.raises(InvalidChip, match=r"x\.ini: this sets nothing"):
+        load_chip(str(file))
