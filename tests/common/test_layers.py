@@ -55,6 +55,13 @@ def test_concat_adds_channels_and_add_keeps_them():
     assert [s.channels for s in net.shapes] == [5, 8, 8, 10]
 
 
+def test_concats_of_concats_are_refused_before_their_channels_overflow():
+    with pytest.raises(
+        InvalidNetwork, match=r"concat.inputs: got '1572864 channels together', wanted at most"
+    ):
+        network(*(Concat(inputs=(i - 1, i - 1)) for i in range(3000)))
+
+
 def test_multiply_broadcasts_one_point_over_a_map():
     net = network(Linear(inputs=(-1,), out_features=3), Multiply(inputs=(-1, 0)))
     assert net.shapes[1] == IMAGE
