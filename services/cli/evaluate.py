@@ -19,7 +19,10 @@ from services.common.errors import ImcnasError
 from services.common.units import format_area, format_energy, format_latency, format_power
 
 if TYPE_CHECKING:
+    from services.hw_oracle.derived import DerivedFigures
     from services.hw_oracle.types import ChipConfig, CostReport
+
+    Result = tuple[CostReport, DerivedFigures] | ImcnasError
 
 
 class Detail(StrEnum):
@@ -75,20 +78,21 @@ def command(
                 elif isinstance(result, ImcnasError):
                     print(f"imcnas: {name}: {result}", file=sys.stderr)
                 else:
-                    _show(name, result, detail)
+                    _show(name, *result, detail)
     if failed:
         raise typer.Exit(1)
 
 
-def _evaluate(
-    networks: Iterator[Named], hardware: Any, chip: ChipConfig
-) -> Iterator[tuple[str, CostReport | ImcnasError]]:
+def _evaluate(networks: Iterator[Named], hardware: Any, chip: ChipConfig) -> Iterator[tuple[str, Result]]:
+    from services.hw_oracle.derived import derive
+
     for item in networks:
         if isinstance(item.network, ImcnasError):
             yield item.name, item.network
             continue
         try:
-            yield item.name, hardware.evaluate(item.network, chip)
+            report = hardware.evaluate(item.network, chip)
+            yield item.name, (report, derive(item.network, chip, report))
         except ImcnasError as error:
             yield item.name, error
 
@@ -97,26 +101,33 @@ _TOTALS = ("latency_ns", "energy_nj", "area_um2", "power_w", "average_power_w", 
 _MODULES = ("latency", "energy", "area", "power")
 
 
-def _as_dict(name: str, result: CostReport | ImcnasError, detail: Detail) -> dict[str, Any]:
+def _as_dict(name: str, result: Result, detail: Detail) -> dict[str, Any]:
     if isinstance(result, ImcnasError):
         field = result.violations[0].field if result.violations else ""
         return {"name": name, "error": {"reason": result.reason, "message": str(result), "field": field}}
-    whole = asdict(result)
+    report, figures = result
+    whole = asdict(report)
     layers = whole["layers"]
     if detail is not Detail.MODULES:
         layers = [{k: v for k, v in layer.items() if k not in _MODULES} for layer in layers]
-    row = {"name": name, **{key: getattr(result, key) for key in _TOTALS}}
+    row = {"name": name, **{key: getattr(report, key) for key in _TOTALS}, **asdict(figures)}
     row |= {key: whole[key] for key in ("model_version", "chip_hash")}
     if detail is Detail.MODULES:
         row["modules"] = {key: whole[key] for key in _MODULES}
     return {**row, "layers": layers}
 
 
-def _show(name: str, report: CostReport, detail: Detail) -> None:
+def _three_digits(value: float) -> str:
+    return f"{float(f'{value:.3g}'):,.12g}"
+
+
+def _show(name: str, report: CostReport, figures: DerivedFigures, detail: Detail) -> None:
     from rich.table import Table
 
     from services.cli.console import CONSOLE, bar
 
+    pace, slowest = _three_digits(figures.throughput_ips), figures.bottleneck_layer
+    rates = [_three_digits(x) for x in (figures.tops, figures.tops_per_w, figures.tops_per_mm2)]
     summary = Table(title=name, title_justify="left", box=None, show_header=False, pad_edge=False)
     for label, value in (
         ("latency", format_latency(report.latency_ns)),
@@ -125,6 +136,12 @@ def _show(name: str, report: CostReport, detail: Detail) -> None:
         ("average power", format_power(report.average_power_w)),
         ("power, all at once", format_power(report.power_w)),
         ("tiles", f"{report.tiles:,} ({report.pes:,} PEs, {report.crossbars:,} crossbars)"),
+        ("cells with weights", f"{figures.utilization_frac:.1%}"),
+        (
+            "throughput",
+            f"{pace} inferences/s; layer {slowest} works longest",
+        ),
+        ("operations", "{} TOPS, {} TOPS/W, {} TOPS/mm2".format(*rates)),
     ):
         summary.add_row(label, value)
     CONSOLE.print(summary)

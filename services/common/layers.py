@@ -263,7 +263,8 @@ def _output_shape(path: str, layer: Layer, inputs: list[Shape]) -> Shape | Viola
         case Concat():
             if len({(s.height, s.width) for s in inputs}) > 1:
                 return _shapes_differ(path, inputs, "inputs of one height and width")
-            return Shape(channels=sum(s.channels for s in inputs), height=first.height, width=first.width)
+            channels = sum(s.channels for s in inputs)
+            return Shape(channels=channels, height=first.height, width=first.width)
         case Add():
             if len(set(inputs)) > 1:
                 return _shapes_differ(path, inputs, "inputs of one shape")
@@ -285,22 +286,21 @@ def _shapes_differ(path: str, inputs: list[Shape], wanted: str) -> Violation:
 
 def macs(network: LayerList) -> int:
     """Multiply-accumulate operations of one inference: convolutions and linears only."""
-    total = 0
-    for index, (layer, out) in enumerate(zip(network.layers, network.shapes, strict=True)):
-        total += out.points * _weights(network, index, layer)
-    return total
+    return sum(out.points * count for out, count in zip(network.shapes, weights(network), strict=True))
 
 
 def params(network: LayerList) -> int:
     """Trainable values of the deployed network: weights and one bias an output channel or feature."""
-    total = 0
-    for index, (layer, out) in enumerate(zip(network.layers, network.shapes, strict=True)):
-        weights = _weights(network, index, layer)
-        total += weights + (out.channels if weights else 0)
-    return total
+    counts = zip(network.shapes, weights(network), strict=True)
+    return sum(count + out.channels for out, count in counts if count)
 
 
-def _weights(network: LayerList, index: int, layer: Layer) -> int:
+def weights(network: LayerList) -> tuple[int, ...]:
+    """Weights of each layer, without biases; none but convolutions and linears have any."""
+    return tuple(_weights(network, layer) for layer in network.layers)
+
+
+def _weights(network: LayerList, layer: Layer) -> int:
     source = network.shape_of(layer.inputs[0])
     match layer:
         case Conv2d():

@@ -52,9 +52,29 @@ class Placement(StrEnum):
     SNAKE = "snake"
     """Row-major, odd rows from right to left."""
     SHELL = "shell"
-    """Square shells around the corner (0, 0), MNSIM's "hui"; square grids only."""
+    """Square shells around the corner (0, 0), MNSIM's "hui"; skips what lies outside the grid."""
     ZIGZAG = "zigzag"
-    """Anti-diagonals in turns; square grids only."""
+    """Anti-diagonals in turns, clipped to the grid."""
+
+
+class Pipeline(StrEnum):
+    """How layers overlap, and how pixels arrive in the line buffers of convolutions and poolings."""
+
+    WINDOW = "window"
+    """A point begins once its window is there, pixel by pixel: MNSIM's mode 1."""
+    ROW = "row"
+    """The same, but the line buffer is filled row by row: MNSIM's mode 0."""
+    NONE = "none"
+    """A layer begins once its producer has finished, with lines filled row by row: MNSIM's "no pipe"."""
+
+
+class GroupedMapping(StrEnum):
+    """How grouped convolutions, depthwise ones among them, are held."""
+
+    PACKED = "packed"
+    """Each group by itself, as many as fit on the diagonal of a crossbar; full where that takes fewer."""
+    FULL = "full"
+    """As one matrix over all channels, zero between the groups, as MNSIM has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,6 +350,8 @@ class ChipConfig(Checked):
         Of the grid of tiles.
     inter_tile_bandwidth_gbps, intra_tile_bandwidth_gbps : float
         Of one link between tiles, and of the links within a tile.
+    pipeline : Pipeline
+    grouped_mapping : GroupedMapping
     """
 
     path: ClassVar[str] = "chip"
@@ -342,17 +364,13 @@ class ChipConfig(Checked):
     grid_columns: int = limited(64, 1, 1024)
     inter_tile_bandwidth_gbps: float = limited(20.0, 1e-9, 1e9)
     intra_tile_bandwidth_gbps: float = limited(1024.0, 1e-9, 1e9)
+    pipeline: Pipeline = Pipeline.WINDOW
+    grouped_mapping: GroupedMapping = GroupedMapping.PACKED
 
     @property
     def tiles(self) -> int:
         """Number of tiles in the grid."""
         return self.grid_rows * self.grid_columns
-
-    def _cross_violations(self) -> Iterator[Violation]:
-        square_only = self.placement in (Placement.SHELL, Placement.ZIGZAG)
-        if square_only and self.grid_rows != self.grid_columns:
-            fix = f"make the grid square (it is {self.grid_rows} x {self.grid_columns})"
-            yield violation("chip.placement", str(self.placement), "row_major, snake or none", fix)
 
 
 @lru_cache(maxsize=256)

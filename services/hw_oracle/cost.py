@@ -17,6 +17,7 @@ from services.hw_oracle.types import (
     EnergyBreakdown,
     LatencyBreakdown,
     LayerCost,
+    Pipeline,
     PowerBreakdown,
     chip_hash,
 )
@@ -28,10 +29,16 @@ MODEL_VERSION = "1"
 def evaluate(layers: LayerList, chip: ChipConfig = ChipConfig()) -> CostReport:
     """Map, place, schedule and cost a network.
 
-    The model is MNSIM 2.0's (commit ca39ccb, whole-network pipeline, line-buffer mode 1), so that its
-    numbers and ours agree. Beyond MNSIM, any layer may read the network's input, and the first may be of
-    any kind: the input is there at time 0, comes no way, and is written to input buffers as any layer's
-    output is.
+    The model is MNSIM 2.0's (commit ca39ccb), pipelined by window unless the chip says otherwise, so that its
+    numbers and ours agree. Beyond MNSIM:
+
+    - Any layer may read the network's input, and the first may be of any kind: the input is there at time
+      0, comes no way, and is written to input buffers as any layer's output is.
+    - A concat routes and does nothing else: it takes no tile, time or energy. Point t of it is there once
+      point t of every part is; what it joins goes straight to its own consumers; its values have the bits
+      of its widest part. As the last layer it is an output, and what it joins then goes nowhere.
+    - A grouped convolution is held as what it is: see `services.hw_oracle.mapping`.
+    - Every layer that no other reads is an output; the latency is that of the latest.
 
     Parameters
     ----------
@@ -56,7 +63,7 @@ def evaluate(layers: LayerList, chip: ChipConfig = ChipConfig()) -> CostReport:
     tile = network_tile(mapping, chip)
     distances = distances_hops(layers, mapping, chip)
     times = [layer_time(layers, i, mapping, chip, distance) for i, distance in enumerate(distances)]
-    done = schedule(layers, [time.durations_ns for time in times])
+    done = schedule(layers, [time.durations_ns for time in times], chip.pipeline)
     tile_area = tile.area()
     costs = []
     for index, (layer, mapped) in enumerate(zip(layers.layers, mapping.layers, strict=True)):
@@ -65,6 +72,9 @@ def evaluate(layers: LayerList, chip: ChipConfig = ChipConfig()) -> CostReport:
         power = layer_power(layer, mapped, tile)
         energy = layer_energy(power, latency)
         begin_ns, finish_ns = float(done[index].begin_ns[0]), float(done[index].finish_ns[-1])
+        busy_ns = float(times[index].durations_ns.sum())
+        if busy_ns and chip.pipeline is Pipeline.NONE:  # as MNSIM 2.0 has it, add and multiply too
+            busy_ns = finish_ns - begin_ns
         costs.append(
             LayerCost(
                 kind=layer.kind,
@@ -73,7 +83,7 @@ def evaluate(layers: LayerList, chip: ChipConfig = ChipConfig()) -> CostReport:
                 transfer_distance_hops=distances[index][1],
                 begin_ns=begin_ns,
                 finish_ns=finish_ns,
-                occupancy_frac=_occupancy_frac(float(times[index].durations_ns.sum()), finish_ns - begin_ns),
+                occupancy_frac=_occupancy_frac(busy_ns, finish_ns - begin_ns),
                 area_um2=area.total_um2,
                 power_w=power.total_w,
                 energy_nj=energy.total_nj,
@@ -107,4 +117,6 @@ def evaluate(layers: LayerList, chip: ChipConfig = ChipConfig()) -> CostReport:
 
 def _occupancy_frac(busy_ns: float, span_ns: float) -> float:
     """Share of its span that a layer works; rounding may hide a short work, or stretch it, in a late span."""
+    if not busy_ns:  # a concat
+        return 0.0
     return min(1.0, busy_ns / span_ns) if span_ns > 0 else 1.0

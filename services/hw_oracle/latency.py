@@ -1,7 +1,8 @@
 """How long a layer works on one output point, and how the modules share that time.
 
-Equations: MNSIM 2.0, Latency_Model (PE, Tile, Pooling, Model), with the line-buffer rule "mode 1". A point is
-computed, merged over the layer's tiles and sent to the consumers before the next begins.
+Equations: MNSIM 2.0, Latency_Model (PE, Tile, Pooling, Model), with its line-buffer rules "mode 1" (by
+window) and "mode 0" (by row). A point is computed, merged over the layer's tiles and sent to the consumers
+before the next begins.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from math import ceil
 import numpy as np
 import numpy.typing as npt
 
-from services.common.layers import Conv2d, LayerList, Linear, Multiply, Pool2d, Shape
+from services.common.layers import Concat, Conv2d, LayerList, Linear, Multiply, Pool2d, Shape
 from services.hw_oracle.buffer import access_ns
 from services.hw_oracle.digital import ELEMENTWISE_NS, pooling_latency_ns
 from services.hw_oracle.mapping import LayerMapping, Mapping, source_bits
 from services.hw_oracle.pe import make_pe
-from services.hw_oracle.types import ChipConfig, LatencyBreakdown
+from services.hw_oracle.types import ChipConfig, LatencyBreakdown, Pipeline
 
 Array = npt.NDArray[np.float64]
 
@@ -69,13 +70,15 @@ def layer_time(
     match layer:
         case Conv2d():
             point = _matrix_point(layer, shape.channels, mapped, chip, distance_hops)
-            written, read = _line_buffer(layer, mapped.rows_used // layer.kernel_size**2, chip)
+            written, read = _line_buffer(layer, mapped.rows_used // layer.kernel_size**2, source.width, chip)
         case Linear():
             point = _matrix_point(layer, shape.channels, mapped, chip, distance_hops)
             written = read = ByPlace(corner=access_ns(chip.buffer, mapped.rows_used * layer.bits.input_bits))
         case Pool2d():
             point = _pooling_point(layer, source.channels, chip, distance_hops[1])
-            written, read = _line_buffer(layer, source.channels, chip)
+            written, read = _line_buffer(layer, source.channels, source.width, chip)
+        case Concat():
+            point, written, read = LatencyBreakdown(), ByPlace(), ByPlace()
         case _:
             point = _elementwise_point(network, index, mapping.output_bits, chip, distance_hops[1])
             written = read = ByPlace()
@@ -148,7 +151,8 @@ def _elementwise_point(
 ) -> LatencyBreakdown:
     """One output point of the accumulator, which stores and loads every input."""
     layer, value_bits = network.layers[index], output_bits[index]
-    if isinstance(layer, Multiply):  # MNSIM 2.0 looks at the largest map here
+    if isinstance(layer, Multiply) and chip.pipeline is not Pipeline.NONE:
+        # MNSIM 2.0 looks at the largest map here
         largest = max(layer.inputs, key=lambda i: (network.shape_of(i).height, network.shape_of(i).width))
         value_bits = source_bits(network, index, output_bits, largest)
     bits = value_bits * network.shapes[index].channels
@@ -161,21 +165,31 @@ def _elementwise_point(
     )
 
 
-def _line_buffer(layer: Conv2d | Pool2d, channels: int, chip: ChipConfig) -> tuple[ByPlace, ByPlace]:
+def _line_buffer(
+    layer: Conv2d | Pool2d, channels: int, width: int, chip: ChipConfig
+) -> tuple[ByPlace, ByPlace]:
     """Time the writing of new pixels to a PE's input buffer, and the reading of the moved window."""
     kernel, stride = layer.kernel_size, layer.stride
     inner = max(kernel - layer.padding, 0)  # side of the first window that is no padding
-    down = stride if isinstance(layer, Pool2d) else kernel
 
     def move_ns(pixels: int) -> float:
         return access_ns(chip.buffer, channels * pixels * layer.bits.input_bits)
 
-    written = ByPlace(
-        corner=move_ns(inner**2),
-        first_column=move_ns(stride * inner),
-        first_row=move_ns(stride * down),
-        inside=move_ns(stride**2),
-    )
+    if chip.pipeline is Pipeline.WINDOW:
+        written = ByPlace(
+            corner=move_ns(inner**2),
+            first_column=move_ns(stride * inner),
+            first_row=move_ns(stride * (stride if isinstance(layer, Pool2d) else kernel)),
+            inside=move_ns(stride**2),
+        )
+    else:  # whole rows before the first window and before each next row of windows
+        step = move_ns(stride)
+        written = ByPlace(
+            corner=move_ns(width * max(inner - 1, 0) + inner),
+            first_column=move_ns(width * (stride - 1) + inner),
+            first_row=step,
+            inside=step,
+        )
     window_ns, step_ns = move_ns(kernel**2), move_ns(stride * kernel)
     return written, ByPlace(corner=window_ns, first_column=window_ns, first_row=step_ns, inside=step_ns)
 

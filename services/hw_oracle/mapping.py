@@ -2,6 +2,14 @@
 
 Equations: MNSIM 2.0, Mapping_Model/Tile_connection_graph.py. Weights are spread over PEs by output channels
 and bit slices (across) and by input channels (down); layers share no tile, and no weight is loaded twice.
+
+A convolution of g > 1 groups goes beyond MNSIM. Where the rows of a group, (in / g) k**2, and its columns,
+out / g, fit in a crossbar, ``packed = min(g, rows // ((in / g) k**2), columns // (out / g))`` groups share
+one, block after block on its diagonal: it has ``packed`` times the rows and columns of a group in use, and
+the layer takes ``slices * ceil(g / packed)`` PEs. Where a group does not fit, each is split like a
+convolution of its own. Where that takes more PEs than the full matrix, over all channels with zeros between
+the groups, and where the chip's `grouped_mapping` is full, the layer is held as that matrix. All else, line
+buffers among it, follows from the rows, columns and PEs in use by the equations for one group.
 """
 
 from __future__ import annotations
@@ -23,7 +31,7 @@ from services.common.layers import (
     Pool2d,
 )
 from services.hw_oracle.buffer import power_of_two_kb
-from services.hw_oracle.types import ChipConfig
+from services.hw_oracle.types import ChipConfig, GroupedMapping
 
 MAX_POINTS = 2**22
 """Most output points (height x width, over all layers): bounds time and memory of the schedule."""
@@ -81,8 +89,8 @@ def map_network(network: LayerList, chip: ChipConfig) -> Mapping:
     Raises
     ------
     InvalidNetwork
-        A layer that this kind of chip cannot hold: concat, grouped convolution, a kernel larger than the
-        crossbar's rows, a one-bit differential weight; or more than `MAX_POINTS` output points.
+        A layer that this kind of chip cannot hold: a kernel larger than the crossbar's rows, a one-bit
+        differential weight; no layer but concats; or more than `MAX_POINTS` output points.
     ChipTooSmall
         More tiles than the grid has.
     """
@@ -90,6 +98,8 @@ def map_network(network: LayerList, chip: ChipConfig) -> Mapping:
     if points > MAX_POINTS:
         wanted = f"at most {MAX_POINTS} output points over all layers"
         raise InvalidNetwork.of(violation("layers", f"{points} output points", wanted))
+    if all(isinstance(layer, Concat) for layer in network.layers):
+        raise InvalidNetwork.of(violation("layers", "concats alone", "a layer that computes"))
     layers: list[LayerMapping] = []
     tiles = 0
     for index in range(len(network.layers)):
@@ -133,19 +143,24 @@ def source_bits(network: LayerList, index: int, output_bits: Sequence[int], sour
 
 
 def _output_bits(network: LayerList) -> tuple[int, ...]:
-    """Bits of each layer's values; add and multiply keep those of their first input that is neither."""
+    """Bits of each layer's values.
+
+    Add and multiply keep those of their first input that is neither, a concat has those of its widest part.
+    """
     bits: list[int] = []
     for index, layer in enumerate(network.layers):
         if is_elementwise(layer):
             source = min(layer.inputs, key=lambda i: (i == NETWORK_INPUT, is_elementwise(network.layers[i])))
             bits.append(source_bits(network, index, bits, source))
+        elif isinstance(layer, Concat):
+            bits.append(max(source_bits(network, index, bits, source) for source in layer.inputs))
         else:
             bits.append(layer.bits.output_bits)
     return tuple(bits)
 
 
 def _map_layer(network: LayerList, index: int, chip: ChipConfig, first_tile: int) -> LayerMapping:
-    layer, pe = network.layers[index], chip.tile.pe
+    layer, pe, groups = network.layers[index], chip.tile.pe, 1
     rows, columns = pe.crossbar.rows, pe.crossbar.columns
     source = network.shape_of(layer.inputs[0])
     path = f"layers[{index}].{layer.kind}"
@@ -154,15 +169,12 @@ def _map_layer(network: LayerList, index: int, chip: ChipConfig, first_tile: int
             return LayerMapping(
                 pes_across=1, pes_down=1, pes=1, tiles=1, first_tile=first_tile, pes_per_tile=1
             )
-        case Add() | Multiply():
+        case Add() | Multiply() | Concat():
             return LayerMapping(first_tile=first_tile)
-        case Concat():
-            raise InvalidNetwork.of(violation(path, "a concat", "another layer; concat is not mapped yet"))
         case Conv2d():
-            if layer.groups > 1:
-                wanted = "1; grouped convolutions are not mapped yet"
-                raise InvalidNetwork.of(violation(f"{path}.groups", layer.groups, wanted))
             window, inputs, outputs = layer.kernel_size**2, source.channels, layer.out_channels
+            if chip.grouped_mapping is GroupedMapping.PACKED:
+                groups = layer.groups
             if window > rows:
                 wanted = f"a kernel whose square is at most the crossbar's {rows} rows"
                 raise InvalidNetwork.of(violation(f"{path}.kernel_size", layer.kernel_size, wanted))
@@ -173,7 +185,9 @@ def _map_layer(network: LayerList, index: int, chip: ChipConfig, first_tile: int
         wanted = "2 or more on a chip with differential crossbars"
         raise InvalidNetwork.of(violation(f"{path}.bits.weight_bits", layer.bits.weight_bits, wanted))
     held = rows // window  # input channels whose windows fit one column
-    across, down = ceil(slices / pe.groups) * ceil(outputs / columns), ceil(inputs / held)
+    ways = [_split(inputs, outputs, count, held, columns) for count in (groups, 1)]
+    across, down, inputs_used, outputs_used = min(ways, key=lambda way: way[0] * way[1])
+    across *= ceil(slices / pe.groups)
     pes = across * down
     return LayerMapping(
         pes_across=across,
@@ -183,10 +197,24 @@ def _map_layer(network: LayerList, index: int, chip: ChipConfig, first_tile: int
         first_tile=first_tile,
         pes_per_tile=min(pes, chip.tile.pes),
         crossbars=pes * pe.crossbars,
-        rows_used=min(held, inputs) * window,
-        columns_used=min(outputs, columns),
+        rows_used=inputs_used * window,
+        columns_used=outputs_used,
         groups_used=min(slices, pe.groups),
     )
+
+
+def _split(inputs: int, outputs: int, groups: int, held: int, columns: int) -> tuple[int, int, int, int]:
+    """Split channels, in `groups` groups, over PEs that hold `held` of inputs and `columns` of outputs.
+
+    Returns
+    -------
+    tuple of int
+        PEs across (of one bit slice) and down, input and output channels of one PE at most.
+    """
+    of_inputs, of_outputs = inputs // groups, outputs // groups
+    packed = max(1, min(groups, held // of_inputs, columns // of_outputs))
+    across, down = ceil(groups / packed) * ceil(of_outputs / columns), ceil(of_inputs / held)
+    return across, down, min(held, packed * of_inputs), min(columns, packed * of_outputs)
 
 
 def _buffers_kb(network: LayerList, index: int, mapped: LayerMapping) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from math import isqrt
 import numpy as np
 import numpy.typing as npt
 
-from services.common.layers import NETWORK_INPUT, LayerList
+from services.common.layers import NETWORK_INPUT, Concat, LayerList
 from services.hw_oracle.mapping import Mapping, is_elementwise
 from services.hw_oracle.types import ChipConfig, Placement
 
@@ -24,23 +24,22 @@ UNREACHED_HOPS = 1000.0
 
 def positions(chip: ChipConfig, tiles: int) -> Cells:
     """Cells of the first `tiles` tiles, in the order of the tiles; of any placement but NONE."""
-    number = np.arange(tiles)
     match chip.placement:
-        case Placement.SHELL:
-            shell = np.sqrt(number).astype(np.int64)
-            step = number - shell**2
-            near, far = np.minimum(step, shell), np.minimum(2 * shell - step, shell)
-            odd = shell % 2 == 1  # down the column and back along the row; even shells the other way
-            return np.stack([np.where(odd, near, far), np.where(odd, far, near)])
-        case Placement.ZIGZAG:
-            # the corner of this side holds the first `tiles` cells of the order
-            side = min(chip.grid_rows, isqrt(2 * tiles) + 1)
-            row, column = np.indices((side, side)).reshape(2, -1)
-            diagonal = row + column
-            order = np.lexsort((np.where(diagonal % 2 == 1, row, -row), diagonal))[:tiles]
+        case Placement.SHELL | Placement.ZIGZAG:
+            # shells or diagonals, by turns in one sense and the other, of a corner that holds enough of them
+            short = min(chip.grid_rows, chip.grid_columns)
+            if chip.placement is Placement.SHELL:
+                side = max(isqrt(tiles) + 1, -(-tiles // short))
+            else:
+                side = isqrt(2 * tiles) + 1
+                side = side if side <= short else tiles // short + short
+            row, column = np.indices((min(chip.grid_rows, side), min(chip.grid_columns, side))).reshape(2, -1)
+            line = np.maximum(row, column) if chip.placement is Placement.SHELL else row + column
+            along = np.where(line % 2 == 1, row - column, column - row)
+            order = np.lexsort((along, line))[:tiles]
             return np.stack([row[order], column[order]])
         case _:
-            row, column = np.divmod(number, chip.grid_columns)
+            row, column = np.divmod(np.arange(tiles), chip.grid_columns)
             if chip.placement is Placement.SNAKE:
                 column = np.where(row % 2 == 1, chip.grid_columns - 1 - column, column)
             return np.stack([row, column])
@@ -52,11 +51,12 @@ def distances_hops(network: LayerList, mapping: Mapping, chip: ChipConfig) -> li
     A layer's tiles merge at one of its cells: the one whose way to the layer's farthest tile and on to the
     farthest consumer's tile is shortest. The accumulator sits at the middle of the grid's left side; a layer
     read by add and multiply layers alone sends its output there. The network's input comes no way.
+    A concat is no stop on the way: what it joins goes straight to the concat's own consumers.
 
     Returns
     -------
     list of (float, float)
-        Both in hops. The last layer sends its output nowhere.
+        Both in hops. The last layer, or what it joins if it is a concat, sends its output nowhere.
     """
     count = len(network.layers)
     if chip.placement is Placement.NONE or count == 1:
@@ -66,16 +66,14 @@ def distances_hops(network: LayerList, mapping: Mapping, chip: ChipConfig) -> li
     for layer in mapping.layers:
         own = cells[:, layer.first_tile : layer.first_tile + layer.tiles]
         owned.append(own[:, np.lexsort((own[1], own[0]))])  # row-major, as MNSIM visits them
-    consumers: list[list[int]] = [[] for _ in range(count)]
-    for index, layer_read in enumerate(network.layers):
-        for source in layer_read.inputs:
-            if source != NETWORK_INPUT:
-                consumers[source].append(index)
+    consumers, leaving = _consumers(network)
     elementwise = [is_elementwise(layer) for layer in network.layers]
     found = []
     for index in range(count):
-        own, readers = owned[index], consumers[index]
-        if index == count - 1:
+        own, readers = owned[index], sorted(consumers[index])
+        if isinstance(network.layers[index], Concat):
+            found.append((0.0, 0.0))
+        elif index in leaving and not readers:
             merge = float(_farthest(own, own).min()) if own.size else 0.0
             found.append((merge, 0.0))
         elif elementwise[index]:
@@ -91,6 +89,20 @@ def distances_hops(network: LayerList, mapping: Mapping, chip: ChipConfig) -> li
             near = within[best] + out[best] < UNREACHED_HOPS
             found.append((float(within[best]), float(out[best])) if near else (0.0, 0.0))
     return found
+
+
+def _consumers(network: LayerList) -> tuple[list[set[int]], set[int]]:
+    """Consumers of each layer, and the layers whose output is the last one's; both seen through concats."""
+    consumers: list[set[int]] = [set() for _ in network.layers]
+    leaving = {len(network.layers) - 1}
+    for index, layer in reversed(list(enumerate(network.layers))):
+        joins = isinstance(layer, Concat)
+        sources = {source for source in layer.inputs if source != NETWORK_INPUT}
+        for source in sources:
+            consumers[source] |= consumers[index] if joins else {index}
+        if joins and index in leaving:
+            leaving |= sources
+    return consumers, leaving
 
 
 def _farthest(cells: Cells, targets: Cells) -> npt.NDArray[np.float64]:

@@ -8,6 +8,7 @@ import pytest
 
 from services.hw_oracle.chips import load_chip
 from services.hw_oracle.cost import evaluate
+from services.hw_oracle.derived import derive
 from tests.cli.conftest import Command, network
 
 
@@ -32,6 +33,16 @@ def test_evaluate_gives_the_numbers_of_the_model(imcnas: Command):
     assert row["name"] == "VGG16-RES32"
     for key in ("latency_ns", "energy_nj", "area_um2", "power_w", "tiles", "crossbars"):
         assert row[key] == getattr(report, key)
+    figures = derive(net, load_chip("mnsim2_default"), report)
+    for key in (
+        "throughput_ips",
+        "tops",
+        "tops_per_w",
+        "tops_per_mm2",
+        "utilization_frac",
+        "bottleneck_layer",
+    ):
+        assert row[key] == getattr(figures, key)
     assert [x["kind"] for x in row["layers"]] == [x.kind for x in net.layers]
     assert row["modules"]["energy"]["adc_nj"] == report.energy.adc_nj
 
@@ -41,6 +52,7 @@ def test_evaluate_shows_a_table_for_people(imcnas: Command, detail: str):
     code, out, _ = imcnas("evaluate", "VGG8", "--image", "1x8x8", "--detail", detail)
     assert code == 0
     assert "latency" in out
+    assert "TOPS/mm2" in out
     assert ("conv2d" in out) == (detail == "layers")
     assert ("input demux" in out) == (detail == "modules")
 

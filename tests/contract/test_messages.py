@@ -37,7 +37,7 @@ from services.common.pb.imcnas.v1 import (
 )
 from services.common.space import SearchSpace
 from services.hw_oracle.info import OracleInfo
-from services.hw_oracle.types import ChipConfig, CostReport
+from services.hw_oracle.types import ChipConfig, CostReport, GroupedMapping, Pipeline
 from services.searcher.types import StudyConfig, StudyStatus, TrainingLimits, Trial
 from services.trainer.types import (
     AccuracyReport,
@@ -275,7 +275,12 @@ _recipes = st.builds(
     weight_decay=st.just(0.0),
     shift_px=st.integers(0, 16),
 )
-_chips = st.just(ChipConfig()) | st.builds(ChipConfig, clock_mhz=st.floats(0.001, 1e6))
+_chips = st.just(ChipConfig()) | st.builds(
+    ChipConfig,
+    clock_mhz=st.floats(0.001, 1e6),
+    pipeline=st.sampled_from(Pipeline),
+    grouped_mapping=st.sampled_from(GroupedMapping),
+)
 MAKERS |= {
     Candidate: _candidates,
     LayerList: _networks,
@@ -314,6 +319,11 @@ def test_what_is_sent_is_what_arrives(cls: type, data: st.DataObject) -> None:
     value = data.draw(values(cls))
     sent = to_pb(value, ROOTS[cls]).SerializeToString()
     assert from_pb(ROOTS[cls].FromString(sent), cls) == value
+
+
+def test_an_empty_chip_is_the_default_one() -> None:
+    assert from_pb(hw_oracle_pb2.ChipConfig(tile={"pe": {}}), ChipConfig).pipeline is Pipeline.WINDOW
+    assert from_pb(hw_oracle_pb2.ChipConfig(grid_rows=8), ChipConfig).grouped_mapping is GroupedMapping.PACKED
 
 
 def test_not_a_number_arrives_as_such() -> None:

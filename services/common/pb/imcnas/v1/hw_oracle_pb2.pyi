@@ -107,9 +107,9 @@ class _PlacementEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Placement.V
     PLACEMENT_SNAKE: _Placement.ValueType  # 3
     """Row by row, odd rows from right to left."""
     PLACEMENT_SHELL: _Placement.ValueType  # 4
-    """Square shells around a corner; square grids only."""
+    """Square shells around a corner, skipping what lies outside the grid."""
     PLACEMENT_ZIGZAG: _Placement.ValueType  # 5
-    """Anti-diagonals in turns; square grids only."""
+    """Anti-diagonals in turns, clipped to the grid."""
 
 class Placement(_Placement, metaclass=_PlacementEnumTypeWrapper):
     """Order in which tiles fill the grid."""
@@ -123,10 +123,62 @@ PLACEMENT_ROW_MAJOR: Placement.ValueType  # 2
 PLACEMENT_SNAKE: Placement.ValueType  # 3
 """Row by row, odd rows from right to left."""
 PLACEMENT_SHELL: Placement.ValueType  # 4
-"""Square shells around a corner; square grids only."""
+"""Square shells around a corner, skipping what lies outside the grid."""
 PLACEMENT_ZIGZAG: Placement.ValueType  # 5
-"""Anti-diagonals in turns; square grids only."""
+"""Anti-diagonals in turns, clipped to the grid."""
 Global___Placement: _TypeAlias = Placement  # noqa: Y015
+
+class _Pipeline:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PipelineEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Pipeline.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PIPELINE_UNSPECIFIED: _Pipeline.ValueType  # 0
+    """Not set: window."""
+    PIPELINE_WINDOW: _Pipeline.ValueType  # 1
+    """A point begins once its window is there, pixel by pixel."""
+    PIPELINE_ROW: _Pipeline.ValueType  # 2
+    """The same, but the line buffer is filled row by row."""
+    PIPELINE_NONE: _Pipeline.ValueType  # 3
+    """A layer begins once its producer has finished, with lines filled row by row."""
+
+class Pipeline(_Pipeline, metaclass=_PipelineEnumTypeWrapper):
+    """How layers overlap, and how pixels arrive in the line buffers of convolutions and poolings."""
+
+PIPELINE_UNSPECIFIED: Pipeline.ValueType  # 0
+"""Not set: window."""
+PIPELINE_WINDOW: Pipeline.ValueType  # 1
+"""A point begins once its window is there, pixel by pixel."""
+PIPELINE_ROW: Pipeline.ValueType  # 2
+"""The same, but the line buffer is filled row by row."""
+PIPELINE_NONE: Pipeline.ValueType  # 3
+"""A layer begins once its producer has finished, with lines filled row by row."""
+Global___Pipeline: _TypeAlias = Pipeline  # noqa: Y015
+
+class _GroupedMapping:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _GroupedMappingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GroupedMapping.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    GROUPED_MAPPING_UNSPECIFIED: _GroupedMapping.ValueType  # 0
+    """Not set: packed."""
+    GROUPED_MAPPING_PACKED: _GroupedMapping.ValueType  # 1
+    """Each group by itself, as many as fit on the diagonal of a crossbar; full where that takes fewer."""
+    GROUPED_MAPPING_FULL: _GroupedMapping.ValueType  # 2
+    """As one matrix over all channels, zero between the groups."""
+
+class GroupedMapping(_GroupedMapping, metaclass=_GroupedMappingEnumTypeWrapper):
+    """How grouped convolutions, depthwise ones among them, are held."""
+
+GROUPED_MAPPING_UNSPECIFIED: GroupedMapping.ValueType  # 0
+"""Not set: packed."""
+GROUPED_MAPPING_PACKED: GroupedMapping.ValueType  # 1
+"""Each group by itself, as many as fit on the diagonal of a crossbar; full where that takes fewer."""
+GROUPED_MAPPING_FULL: GroupedMapping.ValueType  # 2
+"""As one matrix over all channels, zero between the groups."""
+Global___GroupedMapping: _TypeAlias = GroupedMapping  # noqa: Y015
 
 @_typing.final
 class DeviceConfig(_message.Message):
@@ -713,6 +765,8 @@ class ChipConfig(_message.Message):
     GRID_COLUMNS_FIELD_NUMBER: _builtins.int
     INTER_TILE_BANDWIDTH_GBPS_FIELD_NUMBER: _builtins.int
     INTRA_TILE_BANDWIDTH_GBPS_FIELD_NUMBER: _builtins.int
+    PIPELINE_FIELD_NUMBER: _builtins.int
+    GROUPED_MAPPING_FIELD_NUMBER: _builtins.int
     clock_mhz: _builtins.float
     """Clock of all digital units, in megahertz."""
     placement: Global___Placement.ValueType
@@ -725,6 +779,10 @@ class ChipConfig(_message.Message):
     """Bandwidth of one link between tiles, in gigabits a second."""
     intra_tile_bandwidth_gbps: _builtins.float
     """Bandwidth of the links within a tile, in gigabits a second."""
+    pipeline: Global___Pipeline.ValueType
+    """How layers overlap; window if not set."""
+    grouped_mapping: Global___GroupedMapping.ValueType
+    """How grouped convolutions are held; packed if not set."""
     @_builtins.property
     def tile(self) -> Global___TileConfig:
         """Its tiles."""
@@ -749,10 +807,12 @@ class ChipConfig(_message.Message):
         grid_columns: _builtins.int | None = ...,
         inter_tile_bandwidth_gbps: _builtins.float | None = ...,
         intra_tile_bandwidth_gbps: _builtins.float | None = ...,
+        pipeline: Global___Pipeline.ValueType = ...,
+        grouped_mapping: Global___GroupedMapping.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_clock_mhz", b"_clock_mhz", "_grid_columns", b"_grid_columns", "_grid_rows", b"_grid_rows", "_inter_tile_bandwidth_gbps", b"_inter_tile_bandwidth_gbps", "_intra_tile_bandwidth_gbps", b"_intra_tile_bandwidth_gbps", "buffer", b"buffer", "clock_mhz", b"clock_mhz", "digital", b"digital", "grid_columns", b"grid_columns", "grid_rows", b"grid_rows", "inter_tile_bandwidth_gbps", b"inter_tile_bandwidth_gbps", "intra_tile_bandwidth_gbps", b"intra_tile_bandwidth_gbps", "tile", b"tile"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_clock_mhz", b"_clock_mhz", "_grid_columns", b"_grid_columns", "_grid_rows", b"_grid_rows", "_inter_tile_bandwidth_gbps", b"_inter_tile_bandwidth_gbps", "_intra_tile_bandwidth_gbps", b"_intra_tile_bandwidth_gbps", "buffer", b"buffer", "clock_mhz", b"clock_mhz", "digital", b"digital", "grid_columns", b"grid_columns", "grid_rows", b"grid_rows", "inter_tile_bandwidth_gbps", b"inter_tile_bandwidth_gbps", "intra_tile_bandwidth_gbps", b"intra_tile_bandwidth_gbps", "placement", b"placement", "tile", b"tile"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_clock_mhz", b"_clock_mhz", "_grid_columns", b"_grid_columns", "_grid_rows", b"_grid_rows", "_inter_tile_bandwidth_gbps", b"_inter_tile_bandwidth_gbps", "_intra_tile_bandwidth_gbps", b"_intra_tile_bandwidth_gbps", "buffer", b"buffer", "clock_mhz", b"clock_mhz", "digital", b"digital", "grid_columns", b"grid_columns", "grid_rows", b"grid_rows", "grouped_mapping", b"grouped_mapping", "inter_tile_bandwidth_gbps", b"inter_tile_bandwidth_gbps", "intra_tile_bandwidth_gbps", b"intra_tile_bandwidth_gbps", "pipeline", b"pipeline", "placement", b"placement", "tile", b"tile"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__clock_mhz: _TypeAlias = _typing.Literal["clock_mhz"]  # noqa: Y015
     _WhichOneofArgType__clock_mhz: _TypeAlias = _typing.Literal["_clock_mhz", b"_clock_mhz"]  # noqa: Y015
