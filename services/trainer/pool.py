@@ -227,7 +227,9 @@ def _connect(address: str | None, slots: int) -> None:
             socket.create_connection((host_port[1], int(host_port[2])), timeout=5.0).close()
         # A node of address 127.0.0.1 listens there alone; Ray replaces that address by an outer one where its
         # clusters are enabled, which a Ray of our own needs not.
-        reachable = _replaced(ray_constants, "ENABLE_RAY_CLUSTER", bool(address))
+        reachable = _replaced(
+            ray_constants, "ENABLE_RAY_CLUSTER", bool(address) and ray_constants.ENABLE_RAY_CLUSTER
+        )
         with _signals_later(), reachable:
             ray.init(
                 address=address or "local",
@@ -260,8 +262,8 @@ def _signals_later() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for number in came:
-            signal.raise_signal(number)
+        for sign in came:
+            signal.raise_signal(sign)
 
 
 @contextmanager
