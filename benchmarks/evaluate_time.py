@@ -1,4 +1,4 @@
-"""How long the oracle takes for one network, in process: `cost.evaluate` over the golden networks on the default chip."""
+"""How long the oracle takes for one network, in process: the golden networks on the default chip."""
 
 from __future__ import annotations
 
