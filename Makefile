@@ -22,6 +22,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing imcnas and what it stands on into $(VENV) (a minute or two)"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m services.hw_oracle.compiled
 	@touch $@
 
 check: $(READY) ## lint, types, import contracts

@@ -173,7 +173,7 @@ def _show(name: str, report: CostReport, figures: DerivedFigures, detail: Detail
                 bar(share),
             )
         CONSOLE.print(table)
-    if detail is Detail.MODULES:
+    if detail is Detail.MODULES and report.latency and report.energy:
         table = Table("module", "energy", "share of energy", "busy time", box=None, pad_edge=False)
         latency = asdict(report.latency)
         for field, energy_nj in asdict(report.energy).items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import frexp
+from math import frexp, isnan
 
 from services.common.errors import InvalidChip, violation
 from services.hw_oracle.sram_tables import AREA_MM2, LEAKAGE_MW, READ_NJ, WRITE_NJ
@@ -36,23 +36,34 @@ def sram(technology_nm: float, width_bits: int, size_kb: float) -> Buffer:
         The table has no buffer so small and so wide.
     """
     if size_kb == 0:
-        return Buffer(area_um2=0.0, read_power_w=0.0, write_power_w=0.0)
-    node = 90 if technology_nm >= 90 else 65 if technology_nm >= 65 else 45
-    row = sum(size_kb > limit for limit in SIZE_LIMITS_KB)
-    column = sum(width_bits > limit for limit in WIDTH_LIMITS_BITS)
-    if row == 0 and column == len(WIDTH_LIMITS_BITS):
+        return NO_BUFFER
+    buffer = sram_sizes(technology_nm, width_bits)[sum(size_kb > limit for limit in SIZE_LIMITS_KB)]
+    if isnan(buffer.area_um2):
         wanted = f"at most 256, as the network needs a buffer of {size_kb:g} KB and none so small is wider"
         fix = "set width_bits to 256 or less, or buffer sizes of more than 2 KB"
         raise InvalidChip.of(violation(f"{BufferConfig.path}.width_bits", width_bits, wanted, fix))
-    leakage_mw = LEAKAGE_MW[node][row][column]
-    read_mw, write_mw = (
-        energy[node][row][column] / ACCESS_NS * 1e3 + leakage_mw for energy in (READ_NJ, WRITE_NJ)
+    return buffer
+
+
+@lru_cache(maxsize=64)
+def sram_sizes(technology_nm: float, width_bits: int) -> tuple[Buffer, ...]:
+    """Buffers of each size up to `SIZE_LIMITS_KB`, and of any larger; NaN where there is none so wide."""
+    node = 90 if technology_nm >= 90 else 65 if technology_nm >= 65 else 45
+    column = sum(width_bits > limit for limit in WIDTH_LIMITS_BITS)
+    return tuple(
+        Buffer(
+            area_um2=area_mm2[column] * 1e6,
+            read_power_w=(read_nj[column] / ACCESS_NS * 1e3 + leakage_mw[column]) * 1e-3,
+            write_power_w=(write_nj[column] / ACCESS_NS * 1e3 + leakage_mw[column]) * 1e-3,
+        )
+        for area_mm2, leakage_mw, read_nj, write_nj in zip(
+            AREA_MM2[node], LEAKAGE_MW[node], READ_NJ[node], WRITE_NJ[node], strict=True
+        )
     )
-    return Buffer(
-        area_um2=AREA_MM2[node][row][column] * 1e6,
-        read_power_w=read_mw * 1e-3,
-        write_power_w=write_mw * 1e-3,
-    )
+
+
+NO_BUFFER = Buffer(area_um2=0.0, read_power_w=0.0, write_power_w=0.0)
+"""A buffer of size 0: it does not exist and costs nothing."""
 
 
 def access_ns(config: BufferConfig, bits: int) -> float:

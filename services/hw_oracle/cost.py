@@ -1,33 +1,25 @@
-"""The one entry: what a network costs on a chip."""
+"""The one entry: what networks cost on a chip."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
+from services.common.errors import ImcnasError
 from services.common.layers import LayerList
-from services.hw_oracle.energy import accumulator, layer_energy, layer_power, network_tile
-from services.hw_oracle.latency import layer_time
-from services.hw_oracle.mapping import map_network
-from services.hw_oracle.placement import distances_hops
-from services.hw_oracle.schedule import latency_ns, schedule
-from services.hw_oracle.types import (
-    AreaBreakdown,
-    ChipConfig,
-    CostReport,
-    EnergyBreakdown,
-    LatencyBreakdown,
-    LayerCost,
-    Pipeline,
-    PowerBreakdown,
-    chip_hash,
-)
-
-MODEL_VERSION = "1"
-"""Raised whenever an equation changes what a report says."""
+from services.hw_oracle import reference
+from services.hw_oracle.compiled.pack import Packed, pack, pack_chip
+from services.hw_oracle.compiled.records import OK
+from services.hw_oracle.compiled.report import make_report, make_totals
+from services.hw_oracle.compiled.run import CHUNK, SCRATCH, run, run_parallel
+from services.hw_oracle.types import ChipConfig, CostReport, Detail, chip_hash
 
 
-def evaluate(layers: LayerList, chip: ChipConfig = ChipConfig()) -> CostReport:
-    """Map, place, schedule and cost a network.
+def evaluate(
+    layers: LayerList, chip: ChipConfig = ChipConfig(), detail: Detail = Detail.MODULES
+) -> CostReport:
+    """Map, place, schedule and cost a network: one inference of it.
 
     The model is MNSIM 2.0's (commit ca39ccb), pipelined by window unless the chip says otherwise, so that its
     numbers and ours agree. Beyond MNSIM:
@@ -45,6 +37,8 @@ def evaluate(layers: LayerList, chip: ChipConfig = ChipConfig()) -> CostReport:
     layers : LayerList
     chip : ChipConfig
         MNSIM 2.0's default chip unless given.
+    detail : Detail
+        Totals alone are made fastest.
 
     Returns
     -------
@@ -59,64 +53,49 @@ def evaluate(layers: LayerList, chip: ChipConfig = ChipConfig()) -> CostReport:
     ChipTooSmall
         The network needs more tiles than the grid has.
     """
-    mapping = map_network(layers, chip)
-    tile = network_tile(mapping, chip)
-    distances = distances_hops(layers, mapping, chip)
-    times = [layer_time(layers, i, mapping, chip, distance) for i, distance in enumerate(distances)]
-    done = schedule(layers, [time.durations_ns for time in times], chip.pipeline)
-    tile_area = tile.area()
-    costs = []
-    for index, (layer, mapped) in enumerate(zip(layers.layers, mapping.layers, strict=True)):
-        latency = times[index].modules
-        area = tile_area.times(mapped.tiles)
-        power = layer_power(layer, mapped, tile)
-        energy = layer_energy(power, latency)
-        begin_ns, finish_ns = float(done[index].begin_ns[0]), float(done[index].finish_ns[-1])
-        busy_ns = float(times[index].durations_ns.sum())
-        if busy_ns and chip.pipeline is Pipeline.NONE:  # as MNSIM 2.0 has it, add and multiply too
-            busy_ns = finish_ns - begin_ns
-        costs.append(
-            LayerCost(
-                kind=layer.kind,
-                **asdict(mapped),
-                merge_distance_hops=distances[index][0],
-                transfer_distance_hops=distances[index][1],
-                begin_ns=begin_ns,
-                finish_ns=finish_ns,
-                occupancy_frac=_occupancy_frac(busy_ns, finish_ns - begin_ns),
-                area_um2=area.total_um2,
-                power_w=power.total_w,
-                energy_nj=energy.total_nj,
-                latency=latency,
-                area=area,
-                power=power,
-                energy=energy,
-            )
-        )
-    accumulator_area, accumulator_power, accumulator_energy = accumulator(mapping, chip)
-    return CostReport(
-        model_version=MODEL_VERSION,
-        chip_hash=chip_hash(chip),
-        latency_ns=latency_ns(layers, done),
-        area_um2=sum(layer.area_um2 for layer in costs),
-        power_w=sum(layer.power_w for layer in costs),
-        energy_nj=sum(layer.energy_nj for layer in costs),
-        tiles=mapping.tiles,
-        pes=sum(layer.pes for layer in costs),
-        crossbars=sum(layer.crossbars for layer in costs),
-        latency=LatencyBreakdown.sum(layer.latency for layer in costs),
-        area=AreaBreakdown.sum(layer.area for layer in costs),
-        power=PowerBreakdown.sum(layer.power for layer in costs),
-        energy=EnergyBreakdown.sum(layer.energy for layer in costs),
-        accumulator_area=accumulator_area,
-        accumulator_power=accumulator_power,
-        accumulator_energy=accumulator_energy,
-        layers=tuple(costs),
-    )
+    report = cost_packed(pack([layers]), tuple(layer.kind for layer in layers.layers), chip, detail)
+    return trim(reference.evaluate(layers, chip), detail) if report is None else report
 
 
-def _occupancy_frac(busy_ns: float, span_ns: float) -> float:
-    """Share of its span that a layer works; rounding may hide a short work, or stretch it, in a late span."""
-    if not busy_ns:  # a concat
-        return 0.0
-    return min(1.0, busy_ns / span_ns) if span_ns > 0 else 1.0
+def evaluate_batch(
+    networks: Sequence[LayerList], chip: ChipConfig = ChipConfig(), detail: Detail = Detail.TOTALS
+) -> list[CostReport | ImcnasError]:
+    """Cost networks on one chip: of each its report, or the error that `evaluate` raises for it alone."""
+    if detail is not Detail.TOTALS:
+        return [_evaluate_or_error(network, chip, detail) for network in networks]
+    found: list[CostReport | ImcnasError] = []
+    on_chip, chunks = chip_hash(chip), [networks[i : i + CHUNK] for i in range(0, len(networks), CHUNK)]
+    for chunk, totals in zip(chunks, run_parallel(map(pack, chunks), pack_chip(chip)), strict=True):
+        for network, total in zip(chunk, totals, strict=True):
+            sound = total["status"] == OK
+            found.append(make_totals(on_chip, total) if sound else _evaluate_or_error(network, chip, detail))
+    return found
+
+
+def _evaluate_or_error(network: LayerList, chip: ChipConfig, detail: Detail) -> CostReport | ImcnasError:
+    try:
+        return evaluate(network, chip, detail)
+    except ImcnasError as error:
+        return error
+
+
+def cost_packed(
+    packed: Packed, kinds: tuple[str, ...], chip: ChipConfig, detail: Detail
+) -> CostReport | None:
+    """Cost one packed network of layers of these kinds; None where the reference has to say more."""
+    (total,) = run(packed, pack_chip(chip))
+    if total["status"] != OK:
+        return None
+    count = len(kinds)
+    rows = SCRATCH.costs[:count], SCRATCH.latency[:count], SCRATCH.power[:count]
+    return make_report(chip, total, kinds, *rows, detail)
+
+
+def trim(report: CostReport, detail: Detail) -> CostReport:
+    """Leave out what `detail` does not ask for."""
+    if detail is Detail.MODULES:
+        return report
+    nothing: dict[str, Any] = dict.fromkeys(("latency", "area", "power", "energy"))
+    layers = tuple(replace(layer, **nothing) for layer in report.layers) if detail is Detail.LAYERS else ()
+    nothing |= dict.fromkeys(("accumulator_area", "accumulator_power", "accumulator_energy"))
+    return replace(report, **nothing, layers=layers)

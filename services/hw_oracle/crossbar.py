@@ -40,9 +40,11 @@ def read_latency_ns(crossbar: CrossbarConfig) -> float:
 
 def power_w(crossbar: CrossbarConfig, rows: int, columns: int) -> float:
     """Power while `rows` x `columns` cells are read; a passive array's other columns are half selected."""
+    idle = rows * (crossbar.columns - columns)
+    return rows * columns * read_power_w(crossbar.device) + idle * half_selected_power_w(crossbar)
+
+
+def half_selected_power_w(crossbar: CrossbarConfig) -> float:
+    """Mean power of a cell of a row that is read, in a column that is not; none behind a transistor."""
     device = crossbar.device
-    power = rows * columns * read_power_w(device)
-    if crossbar.passive:
-        idle = rows * (crossbar.columns - columns)
-        power += 0.25 * idle * mean_square_voltage_v2(device) / device.high_resistance_ohm
-    return power
+    return 0.25 * mean_square_voltage_v2(device) / device.high_resistance_ohm if crossbar.passive else 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from services.common.errors import InvalidRequest, violation
 from services.common.layers import Conv2d, LayerList, Linear, macs, weights
 from services.common.units import NS_PER_S, UM2_PER_MM2
 from services.hw_oracle.types import ChipConfig, CostReport, LayerCost, Pipeline
@@ -45,7 +46,15 @@ class DerivedFigures:
 
 
 def derive(network: LayerList, chip: ChipConfig, report: CostReport) -> DerivedFigures:
-    """Derive the figures from what `network` costs on `chip`."""
+    """Derive the figures from what `network` costs on `chip`.
+
+    Raises
+    ------
+    InvalidRequest
+        The report is not one of detail `MODULES`.
+    """
+    if report.latency is None:
+        raise InvalidRequest.of(violation("report", "a report without modules", "one with detail modules"))
     busy_ns = [_busy_ns(layer) for layer in report.layers]
     slowest_ns = max(busy_ns)
     interval_ns = report.latency_ns if chip.pipeline is Pipeline.NONE else slowest_ns
@@ -67,7 +76,8 @@ def derive(network: LayerList, chip: ChipConfig, report: CostReport) -> DerivedF
 
 def _busy_ns(layer: LayerCost) -> float:
     """Time in which a layer works, without waiting."""
-    if layer.kind in (Conv2d.kind, Linear.kind):  # whose modules count the output buffer's reading twice
+    if layer.latency is None or layer.kind in (Conv2d.kind, Linear.kind):
+        # the modules of these count the output buffer's reading twice
         return layer.occupancy_frac * (layer.finish_ns - layer.begin_ns)
     return float(sum(getattr(layer.latency, f.name) for f in fields(layer.latency)))
 

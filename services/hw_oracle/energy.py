@@ -11,7 +11,7 @@ from dataclasses import fields
 from services.common.layers import Layer, Pool2d
 from services.hw_oracle.buffer import sram
 from services.hw_oracle.digital import adder
-from services.hw_oracle.mapping import LayerMapping, Mapping
+from services.hw_oracle.mapping import LayerMapping
 from services.hw_oracle.tile import Tile, make_tile
 from services.hw_oracle.types import (
     AreaBreakdown,
@@ -22,7 +22,7 @@ from services.hw_oracle.types import (
 )
 
 
-def network_tile(mapping: Mapping, chip: ChipConfig) -> Tile:
+def network_tile(chip: ChipConfig, input_buffer_kb: float, output_buffer_kb: float) -> Tile:
     """Tile with the buffers that the chip sets, else those that the network needs.
 
     Raises
@@ -32,8 +32,8 @@ def network_tile(mapping: Mapping, chip: ChipConfig) -> Tile:
     """
     config = chip.buffer
     sizes_kb = (
-        config.input_size_kb or mapping.input_buffer_kb,
-        config.output_size_kb or mapping.output_buffer_kb,
+        config.input_size_kb or input_buffer_kb,
+        config.output_size_kb or output_buffer_kb,
     )
     input_buffer, output_buffer = (sram(config.technology_nm, config.width_bits, size) for size in sizes_kb)
     return make_tile(chip, input_buffer, output_buffer)
@@ -57,22 +57,23 @@ def layer_energy(power: PowerBreakdown, latency: LatencyBreakdown) -> EnergyBrea
     )
 
 
-def accumulator(mapping: Mapping, chip: ChipConfig) -> tuple[AreaBreakdown, PowerBreakdown, EnergyBreakdown]:
-    """Adders and buffer of the accumulator, which no total holds.
+def accumulator(
+    chip: ChipConfig, buffer_kb: float, adders: int, adder_bits: int
+) -> tuple[AreaBreakdown, PowerBreakdown, EnergyBreakdown]:
+    """Adders and buffer of the accumulator that a network needs; no total holds them.
 
     The energy is MNSIM 2.0's: one clock cycle of the adders, in microseconds: microjoules booked as
     nanojoules.
     """
     config = chip.buffer
-    size_kb = config.input_size_kb or mapping.accumulator_buffer_kb
-    buffer = sram(config.technology_nm, config.width_bits, size_kb)
-    unit, count = adder(chip.digital, mapping.accumulator_adder_bits), mapping.accumulator_adders
+    buffer = sram(config.technology_nm, config.width_bits, config.input_size_kb or buffer_kb)
+    unit = adder(chip.digital, adder_bits)
     return (
-        AreaBreakdown(adder_um2=count * unit.area_um2, buffer_um2=buffer.area_um2),
+        AreaBreakdown(adder_um2=adders * unit.area_um2, buffer_um2=buffer.area_um2),
         PowerBreakdown(
-            adder_w=count * unit.power_w,
+            adder_w=adders * unit.power_w,
             buffer_read_w=buffer.read_power_w,
             buffer_write_w=buffer.write_power_w,
         ),
-        EnergyBreakdown(adder_nj=count * unit.power_w / chip.clock_mhz),
+        EnergyBreakdown(adder_nj=adders * unit.power_w / chip.clock_mhz),
     )

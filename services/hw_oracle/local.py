@@ -9,6 +9,7 @@ from services.hw_oracle import cost
 from services.hw_oracle.chips import PRESETS, load_chip
 from services.hw_oracle.info import OracleInfo
 from services.hw_oracle.types import ChipConfig, CostReport
+from services.hw_oracle.version import MODEL_VERSION
 
 
 def evaluate(layers: LayerList, chip: ChipConfig | str = ChipConfig()) -> CostReport:
@@ -26,7 +27,7 @@ def evaluate(layers: LayerList, chip: ChipConfig | str = ChipConfig()) -> CostRe
 
 def info() -> OracleInfo:
     """Say what this oracle is."""
-    return OracleInfo(version=__version__, model_version=cost.MODEL_VERSION, presets=tuple(PRESETS))
+    return OracleInfo(version=__version__, model_version=MODEL_VERSION, presets=tuple(PRESETS))
 
 
 def _preset(name: str) -> ChipConfig:

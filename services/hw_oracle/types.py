@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from enum import StrEnum
 from typing import Any, Self
 
 from services.hw_oracle.chip import (
@@ -35,6 +36,7 @@ __all__ = [
     "CostReport",
     "CrossbarConfig",
     "DacConfig",
+    "Detail",
     "DeviceConfig",
     "DeviceKind",
     "DigitalConfig",
@@ -51,6 +53,16 @@ __all__ = [
     "TileConfig",
     "chip_hash",
 ]
+
+
+class Detail(StrEnum):
+    """How much of a report is made."""
+
+    TOTALS = "totals"
+    LAYERS = "layers"
+    """Totals, and each layer without its modules."""
+    MODULES = "modules"
+    """All there is."""
 
 
 class _Breakdown:
@@ -201,6 +213,7 @@ class LayerCost:
     area_um2, power_w, energy_nj : float
         What the layer adds to the totals.
     latency, area, power, energy : breakdowns
+        With detail `MODULES`.
     """
 
     kind: str
@@ -222,10 +235,10 @@ class LayerCost:
     area_um2: float
     power_w: float
     energy_nj: float
-    latency: LatencyBreakdown
-    area: AreaBreakdown
-    power: PowerBreakdown
-    energy: EnergyBreakdown
+    latency: LatencyBreakdown | None = None
+    area: AreaBreakdown | None = None
+    power: PowerBreakdown | None = None
+    energy: EnergyBreakdown | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,11 +261,12 @@ class CostReport:
     tiles, pes, crossbars : int
         In use; crossbars are physical ones.
     latency, area, power, energy : breakdowns
-        Sums over the layers.
+        Sums over the layers, with detail `MODULES`.
     accumulator_area, accumulator_power, accumulator_energy : breakdowns
-        Adders and buffer of the chip's accumulator for add and multiply. As in MNSIM 2.0 no total holds them.
+        Adders and buffer of the chip's accumulator for add and multiply, with detail `MODULES`. As in
+        MNSIM 2.0 no total holds them.
     layers : tuple of LayerCost
-        In the order of the network's layers.
+        In the order of the network's layers; none with detail `TOTALS`.
     """
 
     model_version: str
@@ -264,14 +278,14 @@ class CostReport:
     tiles: int
     pes: int
     crossbars: int
-    latency: LatencyBreakdown
-    area: AreaBreakdown
-    power: PowerBreakdown
-    energy: EnergyBreakdown
-    accumulator_area: AreaBreakdown
-    accumulator_power: PowerBreakdown
-    accumulator_energy: EnergyBreakdown
-    layers: tuple[LayerCost, ...]
+    latency: LatencyBreakdown | None = None
+    area: AreaBreakdown | None = None
+    power: PowerBreakdown | None = None
+    energy: EnergyBreakdown | None = None
+    accumulator_area: AreaBreakdown | None = None
+    accumulator_power: PowerBreakdown | None = None
+    accumulator_energy: EnergyBreakdown | None = None
+    layers: tuple[LayerCost, ...] = ()
 
     @property
     def average_power_w(self) -> float:

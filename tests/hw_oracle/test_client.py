@@ -17,6 +17,7 @@ from services.hw_oracle import cost
 from services.hw_oracle.client import HwOracle
 from services.hw_oracle.server import oracle_server
 from services.hw_oracle.types import ChipConfig, Placement
+from services.hw_oracle.version import MODEL_VERSION
 
 NETWORK = LayerList(
     input_shape=Shape(channels=3, height=8, width=8),
@@ -59,7 +60,7 @@ def test_any_candidate_on_any_clock_costs_what_the_core_says(
 
 def test_every_preset_that_it_names_can_be_asked_for(oracle: HwOracle) -> None:
     info = oracle.info()
-    assert info.model_version == cost.MODEL_VERSION
+    assert info.model_version == MODEL_VERSION
     assert info.presets
     for name in info.presets:
         assert oracle.evaluate(NETWORK, name).model_version == info.model_version

@@ -23,7 +23,7 @@ from services.common.layers import (
 )
 from services.hw_oracle import local
 from services.hw_oracle.client import HwOracle
-from services.hw_oracle.cost import MODEL_VERSION, evaluate
+from services.hw_oracle.cost import evaluate
 from services.hw_oracle.energy import network_tile
 from services.hw_oracle.importers import from_mnsim
 from services.hw_oracle.mapping import MAX_POINTS, map_network
@@ -38,6 +38,7 @@ from services.hw_oracle.types import (
     TileConfig,
     chip_hash,
 )
+from services.hw_oracle.version import MODEL_VERSION
 
 
 def net(*layers: Layer, channels: int = 1, side: int = 8) -> LayerList:
@@ -89,7 +90,7 @@ def test_a_report_names_its_model_and_its_chip() -> None:
 def test_vgg8_as_worked_out_step_by_step(golden_cases: dict[str, dict[str, Any]]) -> None:
     network, chip = from_mnsim(golden_cases["mnsim_vgg8"]["layers"]), ChipConfig()
     mapping, report = map_network(network, chip), evaluate(network)
-    tile = network_tile(mapping, chip)
+    tile = network_tile(chip, mapping.input_buffer_kb, mapping.output_buffer_kb)
     assert (mapping.input_buffer_kb, mapping.output_buffer_kb) == (0.5, 0.25)
     assert (tile.input_buffer.read_power_w, tile.output_buffer.write_power_w) == pytest.approx(
         (0.001384903, 0.001663233)

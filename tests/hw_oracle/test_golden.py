@@ -134,7 +134,9 @@ def test_inner_values_equal_mnsim(sound_case: dict[str, Any], golden_configs: di
     distances = distances_hops(network, mapping, chip)
     times = [layer_time(network, i, mapping, chip, distance) for i, distance in enumerate(distances)]
     done = schedule(network, [time.durations_ns for time in times])
-    area, power, _ = accumulator(mapping, chip)
+    area, power, _ = accumulator(
+        chip, mapping.accumulator_buffer_kb, mapping.accumulator_adders, mapping.accumulator_adder_bits
+    )
 
     def pairs() -> Iterator[Pair]:
         wanted = expect["mapping"]
