@@ -202,3 +202,41 @@ class Internal(ImcnasError):
     """Our own mistake; the message names an incident, the log has the rest."""
 
     reason = "INTERNAL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorReport:
+    """An error as a value, where one of many things failed.
+
+    Parameters
+    ----------
+    reason : str
+        Of the error's class.
+    message : str
+    violations : tuple of Violation
+    """
+
+    reason: str
+    message: str
+    violations: tuple[Violation, ...] = ()
+
+
+def error_report(error: ImcnasError) -> ErrorReport:
+    """Describe an error."""
+    return ErrorReport(reason=error.reason, message=error.message, violations=error.violations)
+
+
+def error_of(report: ErrorReport) -> ImcnasError:
+    """Make the error that a report describes; of an unknown reason it is Internal."""
+    return CLASSES.get(report.reason, Internal)(report.message, report.violations)
+
+
+def _classes(root: type[ImcnasError]) -> dict[str, type[ImcnasError]]:
+    found = {root.reason: root}
+    for cls in root.__subclasses__():
+        found |= _classes(cls)
+    return found
+
+
+CLASSES = _classes(ImcnasError)
+"""Every class of the tree by its reason."""

@@ -46,12 +46,19 @@ class ServerSettings(BaseSettings):
 
 
 class OracleSettings(ServerSettings):
-    """Settings of the hardware oracle."""
+    """Settings of the hardware oracle.
+
+    Parameters
+    ----------
+    cached_layers : int
+        Layers of late reports that are kept, to be found when asked for again; 0 keeps none.
+    """
 
     model_config = SettingsConfigDict(env_prefix="IMCNAS_ORACLE_", frozen=True)
     port: Port = 50051
     health_port: Port = 50052
     metrics_port: Port = 9101
+    cached_layers: Annotated[int, Field(ge=0)] = 20_000
 
 
 class TrainerSettings(ServerSettings):

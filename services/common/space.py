@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import resources
 from random import Random
@@ -113,6 +114,26 @@ class SearchSpace:
             wrong.append(Violation("head", "head and projection differ from the space's"))
         if wrong:
             raise InvalidCandidate.of(*wrong)
+
+
+def number_blocks(space: SearchSpace, candidates: Iterable[Candidate]) -> tuple[list[int], list[int]]:
+    """Depth of each candidate, and of all their blocks the numbers: each one's place in ``space.choices``.
+
+    Raises
+    ------
+    InvalidCandidate
+        A candidate is not one of the space's; its place among them is named.
+    """
+    place, depths, choices = {block: i for i, block in enumerate(space.choices)}, [], []
+    for i, candidate in enumerate(candidates):
+        try:
+            space.check(candidate)
+        except InvalidCandidate as error:
+            wrong = [Violation(f"candidates[{i}].{v.field}", v.description) for v in error.violations]
+            raise InvalidCandidate.of(*wrong) from None
+        depths.append(len(candidate.blocks))
+        choices += [place[block] for block in candidate.blocks]
+    return depths, choices
 
 
 def load_space(name: str) -> SearchSpace:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from types import ModuleType, TracebackType
+from typing import Any, ParamSpec, Self, TypeVar, cast
+
 from services.common.alone import extra
+from services.common.candidate import Candidate
 from services.common.closing import Closing
-from services.common.convert import from_pb
-from services.common.layers import LayerList
-from services.common.pb.imcnas.v1 import hw_oracle_pb2 as pb
+from services.common.errors import ErrorReport, ImcnasError
+from services.common.layers import Bits, LayerList, Shape
 from services.common.pb.imcnas.v1.hw_oracle_pb2_grpc import HwOracleServiceStub
-from services.common.rpc.channel import Connection
-from services.hw_oracle.convert import request_to_pb
-from services.hw_oracle.info import OracleInfo
-from services.hw_oracle.types import ChipConfig, CostReport
+from services.common.rpc.channel import AsyncConnection, Connection
+from services.common.space import SearchSpace
+from services.hw_oracle import calls
+from services.hw_oracle.convert import result_from_pb, stream_to_pb
+from services.hw_oracle.info import ChipInfo, OracleInfo
+from services.hw_oracle.types import CandidateCosts, ChipConfig, CostReport, Detail
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class HwOracle(Closing):
     """What a network costs on a chip.
+
+    A chip is given as a `ChipConfig`, or by the name of a preset.
 
     Parameters
     ----------
@@ -28,54 +40,206 @@ class HwOracle(Closing):
     ------
     NotPossible
         This process cannot evaluate, as the extra ``oracle`` is not installed.
+    Unavailable, Overloaded, DeadlineExceeded
+        From any remote call: the service cannot answer.
     """
 
     def __init__(self, address: str | None = None, timeout_s: float = 60.0) -> None:
-        self._oracle: _Remote | _Local = _Local() if address is None else _Remote(address, timeout_s)
+        self._local = _local() if address is None else None
+        self._remote = None if address is None else Connection(address, timeout_s)
+        self._stub: Any = self._remote and HwOracleServiceStub(self._remote.channel)
 
-    def evaluate(self, layers: LayerList, chip: ChipConfig | str = ChipConfig()) -> CostReport:
-        """Cost of one inference of `layers` on `chip`, which may be the name of a preset.
+    def evaluate(
+        self, layers: LayerList, chip: ChipConfig | str = ChipConfig(), detail: Detail = Detail.MODULES
+    ) -> CostReport:
+        """Cost of one inference of `layers`.
 
         Raises
         ------
         InvalidNetwork, InvalidChip, ChipTooSmall, NotFound
             As the core does.
-        Unavailable, Overloaded, DeadlineExceeded
-            The service cannot answer.
         """
-        return self._oracle.evaluate(layers, chip)
+        return self._do(calls.evaluate, layers, chip, detail)
+
+    def evaluate_batch(
+        self,
+        networks: Sequence[LayerList],
+        chip: ChipConfig | str = ChipConfig(),
+        detail: Detail = Detail.TOTALS,
+    ) -> list[CostReport | ImcnasError]:
+        """Cost of each network in order, or the error that it alone would raise."""
+        return self._do(calls.evaluate_batch, networks, chip, detail)
+
+    def evaluate_candidates(
+        self,
+        space: SearchSpace,
+        candidates: Sequence[Candidate],
+        input_shape: Shape,
+        classes: int,
+        chip: ChipConfig | str = ChipConfig(),
+        bits: Bits = Bits(),
+    ) -> CandidateCosts:
+        """Costs of candidates of one space, for images of one shape: totals alone, the fastest way.
+
+        Raises
+        ------
+        InvalidCandidate
+            A candidate is not one of the space's, or the images fit none.
+        """
+        return self._do(calls.evaluate_candidates, space, candidates, input_shape, classes, chip, bits)
+
+    def evaluate_stream(
+        self,
+        networks: Iterable[LayerList],
+        chip: ChipConfig | str = ChipConfig(),
+        detail: Detail = Detail.TOTALS,
+    ) -> Iterator[CostReport | ImcnasError]:
+        """Yield the cost of each network, or its error, while further ones are still being made."""
+        if self._remote is None:
+            return (self._result(network, chip, detail) for network in networks)
+        requests = stream_to_pb(networks, chip, detail)
+        responses = self._remote.exchange(self._stub.EvaluateStream, requests)
+        return (result_from_pb(response.result) for response in responses)
+
+    def validate(self, layers: LayerList, chip: ChipConfig | str = ChipConfig()) -> tuple[ErrorReport, ...]:
+        """Say what is wrong with a network on a chip; nothing, if it can be evaluated."""
+        return self._do(calls.validate, layers, chip)
+
+    def chips(self) -> tuple[ChipInfo, ...]:
+        """List the chips that the oracle knows by name."""
+        return self._do(calls.chips)
+
+    def chip(self, name: str) -> ChipConfig:
+        """Tell all of a chip known by name; NotFound if there is none of that name."""
+        return self._do(calls.chip, name)
 
     def info(self) -> OracleInfo:
         """Say what the oracle is."""
-        return self._oracle.info()
+        return self._do(calls.info)
 
     def close(self) -> None:
         """Close the connection, if there is one."""
-        self._oracle.close()
+        if self._remote is not None:
+            self._remote.close()
+
+    def _result(self, layers: LayerList, chip: ChipConfig | str, detail: Detail) -> CostReport | ImcnasError:
+        (result,) = self.evaluate_batch((layers,), chip, detail)
+        return result
+
+    def _do(self, make: Callable[P, calls.Call[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        if self._remote is None:
+            return cast("T", getattr(self._local, make.__name__)(*args, **kwargs))
+        call = make(*args, **kwargs)
+        try:
+            method, request = next(call)
+            while True:
+                method, request = call.send(self._remote.call(getattr(self._stub, method), request))
+        except StopIteration as done:
+            return cast("T", done.value)
 
 
-class _Local:
-    """The oracle in this process, which needs more than a client has."""
+class AsyncHwOracle:
+    """`HwOracle` for asyncio: the same calls, to be awaited, in the loop that runs when it is made.
 
-    def __init__(self) -> None:
-        with extra("oracle"):
-            from services.hw_oracle import local
-        self.evaluate, self.info = local.evaluate, local.info
+    Parameters
+    ----------
+    address, timeout_s
+        As of `HwOracle`; without an address the work is done in threads of this process.
+    """
 
-    def close(self) -> None:
-        pass
+    def __init__(self, address: str | None = None, timeout_s: float = 60.0) -> None:
+        self._local = _local() if address is None else None
+        self._remote = None if address is None else AsyncConnection(address, timeout_s)
+        self._stub: Any = self._remote and HwOracleServiceStub(self._remote.channel)
+
+    async def evaluate(
+        self, layers: LayerList, chip: ChipConfig | str = ChipConfig(), detail: Detail = Detail.MODULES
+    ) -> CostReport:
+        """As `HwOracle.evaluate`."""
+        return await self._do(calls.evaluate, layers, chip, detail)
+
+    async def evaluate_batch(
+        self,
+        networks: Sequence[LayerList],
+        chip: ChipConfig | str = ChipConfig(),
+        detail: Detail = Detail.TOTALS,
+    ) -> list[CostReport | ImcnasError]:
+        """As `HwOracle.evaluate_batch`."""
+        return await self._do(calls.evaluate_batch, networks, chip, detail)
+
+    async def evaluate_candidates(
+        self,
+        space: SearchSpace,
+        candidates: Sequence[Candidate],
+        input_shape: Shape,
+        classes: int,
+        chip: ChipConfig | str = ChipConfig(),
+        bits: Bits = Bits(),
+    ) -> CandidateCosts:
+        """As `HwOracle.evaluate_candidates`."""
+        return await self._do(calls.evaluate_candidates, space, candidates, input_shape, classes, chip, bits)
+
+    async def evaluate_stream(
+        self,
+        networks: Iterable[LayerList],
+        chip: ChipConfig | str = ChipConfig(),
+        detail: Detail = Detail.TOTALS,
+    ) -> AsyncIterator[CostReport | ImcnasError]:
+        """As `HwOracle.evaluate_stream`."""
+        if self._remote is None:
+            for network in networks:
+                for result in await self.evaluate_batch((network,), chip, detail):
+                    yield result
+            return
+        requests = stream_to_pb(networks, chip, detail)
+        async for response in self._remote.stream(self._stub.EvaluateStream, requests):
+            yield result_from_pb(response.result)
+
+    async def validate(
+        self, layers: LayerList, chip: ChipConfig | str = ChipConfig()
+    ) -> tuple[ErrorReport, ...]:
+        """As `HwOracle.validate`."""
+        return await self._do(calls.validate, layers, chip)
+
+    async def chips(self) -> tuple[ChipInfo, ...]:
+        """As `HwOracle.chips`."""
+        return await self._do(calls.chips)
+
+    async def chip(self, name: str) -> ChipConfig:
+        """As `HwOracle.chip`."""
+        return await self._do(calls.chip, name)
+
+    async def info(self) -> OracleInfo:
+        """As `HwOracle.info`."""
+        return await self._do(calls.info)
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._remote is not None:
+            await self._remote.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _do(self, make: Callable[P, calls.Call[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        if self._remote is None:
+            return await asyncio.to_thread(getattr(self._local, make.__name__), *args, **kwargs)
+        call = make(*args, **kwargs)
+        try:
+            method, request = next(call)
+            while True:
+                method, request = call.send(await self._remote.call(getattr(self._stub, method), request))
+        except StopIteration as done:
+            return cast("T", done.value)
 
 
-class _Remote:
-    def __init__(self, address: str, timeout_s: float) -> None:
-        self._connection = Connection(address, timeout_s)
-        self._stub = HwOracleServiceStub(self._connection.channel)
-        self.close = self._connection.close
-
-    def evaluate(self, layers: LayerList, chip: ChipConfig | str) -> CostReport:
-        response = self._connection.call(self._stub.Evaluate, request_to_pb(layers, chip))
-        return from_pb(response.report, CostReport)
-
-    def info(self) -> OracleInfo:
-        request = pb.HwOracleServiceGetServerInfoRequest()
-        return from_pb(self._connection.call(self._stub.GetServerInfo, request).info, OracleInfo)
+def _local() -> ModuleType:
+    """Import the oracle of this process, which needs more than a client has."""
+    with extra("oracle"):
+        from services.hw_oracle import local
+    return local

@@ -1,30 +1,245 @@
-"""The oracle's messages <-> its values."""
+"""The oracle's messages <-> its values.
+
+Networks and costs have converters of their own beside the common one: they are what a busy oracle's time
+goes to.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
 from services.common.convert import from_pb, to_pb
-from services.common.errors import InvalidRequest, missing
-from services.common.layers import LayerList
+from services.common.errors import (
+    ErrorReport,
+    ImcnasError,
+    InvalidRequest,
+    error_of,
+    error_report,
+    missing,
+    one_of,
+    violation,
+)
+from services.common.layers import LAYER_KINDS, MAX_LAYERS, Bits, LayerList, PoolMode, Shape
+from services.common.pb.imcnas.v1 import candidate_pb2, network_pb2
 from services.common.pb.imcnas.v1 import hw_oracle_pb2 as pb
-from services.common.pb.imcnas.v1 import network_pb2
-from services.hw_oracle.types import ChipConfig
+from services.common.space import SearchSpace
+from services.hw_oracle.types import CANDIDATE_COLUMNS, CandidateCosts, ChipConfig, CostReport, Detail
+
+if TYPE_CHECKING:  # what a client has no use for, and may not have
+    from services.hw_oracle.candidates import NumberedCandidates
+    from services.hw_oracle.compiled.pack import Packer
+
+MAX_NETWORKS = 1000
+"""Most networks of one BatchEvaluate."""
+
+MAX_CANDIDATES = 10_000
+"""Most candidates of one EvaluateCandidates."""
+
+MAX_BATCH_BYTES = 4 * 2**20
+"""Bytes of networks that a client sends at a time."""
+
+_KINDS = {kind: number for number, kind in enumerate(LAYER_KINDS)}
+_DETAILS: dict[Detail, Any] = {detail: number for number, detail in enumerate(Detail, 1)}
+_NUMBERED: dict[int, Detail] = {0: Detail.MODULES} | {number: detail for detail, number in _DETAILS.items()}
+_DEFAULT_BITS = (Bits().input_bits, Bits().weight_bits, Bits().output_bits)
+_POOL_MODES = range(len(PoolMode) + 1)
 
 
-def request_to_pb(layers: LayerList, chip: ChipConfig | str) -> pb.HwOracleServiceEvaluateRequest:
-    """Make the request that evaluates a network on a chip or, by its name, on a preset."""
+def chip_fields(chip: ChipConfig | str) -> dict[str, Any]:
+    """Fields of a request that name a preset or hold a chip."""
+    return {"preset": chip} if isinstance(chip, str) else {"config": to_pb(chip, pb.ChipConfig)}
+
+
+def evaluate_to_pb(
+    layers: LayerList, chip: ChipConfig | str, detail: Detail
+) -> pb.HwOracleServiceEvaluateRequest:
+    """Make the request that evaluates a network."""
     network = to_pb(layers, network_pb2.LayerList)
-    if isinstance(chip, str):
-        return pb.HwOracleServiceEvaluateRequest(network=network, preset=chip)
-    return pb.HwOracleServiceEvaluateRequest(network=network, config=to_pb(chip, pb.ChipConfig))
+    return pb.HwOracleServiceEvaluateRequest(network=network, detail=_DETAILS[detail], **chip_fields(chip))
 
 
-def request_from_pb(request: pb.HwOracleServiceEvaluateRequest) -> tuple[LayerList, ChipConfig | str]:
-    """Read the network, and the chip or the name of a preset."""
-    layers = from_pb(request.network, LayerList)
+def batches_to_pb(
+    networks: Sequence[LayerList], chip: ChipConfig | str, detail: Detail
+) -> Iterator[pb.HwOracleServiceBatchEvaluateRequest]:
+    """Make the requests that evaluate networks, each small enough to be sent."""
+    fields, room = {"detail": _DETAILS[detail], **chip_fields(chip)}, MAX_BATCH_BYTES
+    batch: list[network_pb2.LayerList] = []
+    for network in networks:
+        message = to_pb(network, network_pb2.LayerList)
+        if batch and (len(batch) == MAX_NETWORKS or message.ByteSize() > room):
+            yield pb.HwOracleServiceBatchEvaluateRequest(networks=batch, **fields)
+            batch, room = [], MAX_BATCH_BYTES
+        batch.append(message)
+        room -= message.ByteSize()
+    if batch:
+        yield pb.HwOracleServiceBatchEvaluateRequest(networks=batch, **fields)
+
+
+def stream_to_pb(
+    networks: Iterable[LayerList], chip: ChipConfig | str, detail: Detail
+) -> Iterator[pb.HwOracleServiceEvaluateStreamRequest]:
+    """Make the requests of a stream; the first alone carries the chip."""
+    fields = chip_fields(chip)
+    for network in networks:
+        message = to_pb(network, network_pb2.LayerList)
+        yield pb.HwOracleServiceEvaluateStreamRequest(network=message, detail=_DETAILS[detail], **fields)
+        fields = {}
+
+
+def validate_to_pb(layers: LayerList, chip: ChipConfig | str) -> pb.HwOracleServiceValidateRequest:
+    """Make the request that checks a network on a chip."""
+    network = to_pb(layers, network_pb2.LayerList)
+    return pb.HwOracleServiceValidateRequest(network=network, **chip_fields(chip))
+
+
+def candidates_to_pb(
+    space: SearchSpace,
+    depths: Sequence[int],
+    choices: Sequence[int],
+    input_shape: Shape,
+    classes: int,
+    chip: ChipConfig | str,
+    bits: Bits,
+) -> Iterator[pb.HwOracleServiceEvaluateCandidatesRequest]:
+    """Make the requests that evaluate candidates, none with more than the service takes."""
+    fields = {
+        "space": to_pb(space, candidate_pb2.SearchSpace),
+        "input_shape": to_pb(input_shape, network_pb2.Shape),
+        "classes": classes,
+        "bits": to_pb(bits, network_pb2.Bits),
+        **chip_fields(chip),
+    }
+    begin = 0
+    for first in range(0, max(1, len(depths)), MAX_CANDIDATES):
+        own = depths[first : first + MAX_CANDIDATES]
+        end = begin + sum(own)
+        yield pb.HwOracleServiceEvaluateCandidatesRequest(depths=own, choices=choices[begin:end], **fields)
+        begin = end
+
+
+def chip_from_pb(request: Any) -> ChipConfig | str:
+    """Read the chip of a request, or the name of a preset."""
     match request.WhichOneof("chip"):
         case "preset":
-            return layers, request.preset
+            return str(request.preset)
         case "config":
-            return layers, from_pb(request.config, ChipConfig, "chip")
+            return _config(request.config.SerializeToString(deterministic=True))
         case _:
             raise InvalidRequest.of(missing("chip", "preset or config"))
+
+
+@lru_cache(maxsize=64)
+def _config(config: bytes) -> ChipConfig:
+    return from_pb(pb.ChipConfig.FromString(config), ChipConfig, "chip")
+
+
+def detail_from_pb(number: int) -> Detail:
+    """Read how much of a report is wanted: all of it, unless told."""
+    if number not in _NUMBERED:
+        wanted = one_of(f"DETAIL_{detail.name}" for detail in Detail)
+        raise InvalidRequest.of(violation("detail", number, wanted))
+    return _NUMBERED[number]
+
+
+def add_network(packer: Packer, network: network_pb2.LayerList) -> tuple[str, ...] | None:
+    """Add a network to a packer as it was sent; its kinds of layers, or None if it is none."""
+    if len(network.layers) > MAX_LAYERS:
+        return None
+    kinds = []
+    for layer in network.layers:
+        kind = layer.WhichOneof("kind")
+        it: Any = getattr(layer, kind or "add")
+        match kind:
+            case "conv2d":  # a 0 that was sent is wrong, and stays
+                stride = it.stride or (0 if it.HasField("stride") else 1)
+                groups = it.groups or (0 if it.HasField("groups") else 1)
+                sizes = it.out_channels, it.kernel_size, stride, it.padding, groups
+            case "pool2d" if it.mode in _POOL_MODES:
+                sizes = 0, it.kernel_size, it.stride, it.padding, 0
+            case "linear":
+                sizes = it.out_features, 0, 0, 0, 0
+            case "add" | "multiply" | "concat":
+                sizes = 0, 0, 0, 0, 0
+            case _:
+                packer.drop()
+                return None
+        bits = _bits(it.bits) if it.HasField("bits") else _DEFAULT_BITS
+        packer.add_layer(_KINDS[kind], it.inputs, sizes, bits)
+        kinds.append(kind)
+    shape = network.input_shape
+    packer.end((shape.channels, shape.height, shape.width))
+    return tuple(kinds)
+
+
+def _bits(bits: network_pb2.Bits) -> tuple[int, ...]:
+    """Three widths, each its default if it was not sent; a 0 that was sent is wrong, and stays."""
+    given = bits.input_bits, bits.weight_bits, bits.output_bits
+    if all(given):
+        return given
+    names = ("input_bits", "weight_bits", "output_bits")
+    return tuple(
+        value if bits.HasField(name) else default  # type: ignore[arg-type]  # one of the three
+        for name, value, default in zip(names, given, _DEFAULT_BITS, strict=True)
+    )
+
+
+def report_to_pb(report: CostReport) -> pb.CostReport:
+    """Make the message of a report."""
+    if report.layers:
+        return to_pb(report, pb.CostReport)
+    return pb.CostReport(
+        model_version=report.model_version,
+        chip_hash=report.chip_hash,
+        latency_ns=report.latency_ns,
+        area_um2=report.area_um2,
+        power_w=report.power_w,
+        energy_nj=report.energy_nj,
+        tiles=report.tiles,
+        pes=report.pes,
+        crossbars=report.crossbars,
+    )
+
+
+def error_to_pb(error: ImcnasError) -> pb.ErrorReport:
+    """Make the message of an error."""
+    return to_pb(error_report(error), pb.ErrorReport)
+
+
+def result_from_pb(result: pb.EvaluationResult) -> CostReport | ImcnasError:
+    """Read what became of a network."""
+    if result.WhichOneof("result") == "error":
+        return error_of(from_pb(result.error, ErrorReport))
+    return from_pb(result.report, CostReport)
+
+
+def candidates_from_pb(
+    request: pb.HwOracleServiceEvaluateCandidatesRequest, chip: ChipConfig
+) -> NumberedCandidates:
+    """Read the candidates of a request."""
+    import numpy as np
+
+    from services.hw_oracle.candidates import NumberedCandidates
+
+    if not request.HasField("classes"):
+        raise InvalidRequest.of(missing("classes"))
+    return NumberedCandidates(
+        space=from_pb(request.space, SearchSpace, "space"),
+        input_shape=from_pb(request.input_shape, Shape, "input_shape"),
+        classes=request.classes,
+        bits=from_pb(request.bits, Bits, "bits"),
+        chip=chip,
+        depths=np.array(request.depths, np.int64),
+        choices=np.array(request.choices, np.int64),
+    )
+
+
+def add_costs(costs: pb.CandidateCosts, part: CandidateCosts) -> None:
+    """Add the costs of further candidates to a message."""
+    first = len(costs.latency_ns)
+    costs.model_version, costs.chip_hash = part.model_version, part.chip_hash
+    for name in CANDIDATE_COLUMNS:
+        getattr(costs, name).extend(getattr(part, name))
+    for error in part.errors:
+        costs.errors.add(index=first + error.index, error=to_pb(error.error, pb.ErrorReport))

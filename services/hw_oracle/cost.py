@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from services.common.errors import ImcnasError
 from services.common.layers import LayerList
 from services.hw_oracle import reference
-from services.hw_oracle.compiled.pack import Packed, pack, pack_chip
+from services.hw_oracle.compiled.pack import Packed, Records, pack, pack_chip
 from services.hw_oracle.compiled.records import OK
 from services.hw_oracle.compiled.report import make_report, make_totals
 from services.hw_oracle.compiled.run import CHUNK, SCRATCH, run, run_parallel
@@ -63,13 +63,12 @@ def evaluate_batch(
     """Cost networks on one chip: of each its report, or the error that `evaluate` raises for it alone."""
     if detail is not Detail.TOTALS:
         return [_evaluate_or_error(network, chip, detail) for network in networks]
-    found: list[CostReport | ImcnasError] = []
-    on_chip, chunks = chip_hash(chip), [networks[i : i + CHUNK] for i in range(0, len(networks), CHUNK)]
-    for chunk, totals in zip(chunks, run_parallel(map(pack, chunks), pack_chip(chip)), strict=True):
-        for network, total in zip(chunk, totals, strict=True):
-            sound = total["status"] == OK
-            found.append(make_totals(on_chip, total) if sound else _evaluate_or_error(network, chip, detail))
-    return found
+    chunks = (pack(networks[i : i + CHUNK]) for i in range(0, len(networks), CHUNK))
+    reports = (r for totals in run_parallel(chunks, pack_chip(chip)) for r in _reports(totals, chip))
+    return [
+        _evaluate_or_error(network, chip, detail) if report is None else report
+        for network, report in zip(networks, reports, strict=True)
+    ]
 
 
 def _evaluate_or_error(network: LayerList, chip: ChipConfig, detail: Detail) -> CostReport | ImcnasError:
@@ -89,6 +88,16 @@ def cost_packed(
     count = len(kinds)
     rows = SCRATCH.costs[:count], SCRATCH.latency[:count], SCRATCH.power[:count]
     return make_report(chip, total, kinds, *rows, detail)
+
+
+def cost_packed_batch(packed: Packed, chip: ChipConfig) -> list[CostReport | None]:
+    """Totals of packed networks, in this thread; None where the reference has to say more."""
+    return list(_reports(run(packed, pack_chip(chip)), chip))
+
+
+def _reports(totals: Records, chip: ChipConfig) -> Iterator[CostReport | None]:
+    on_chip = chip_hash(chip)
+    return (make_totals(on_chip, total) if total["status"] == OK else None for total in totals)
 
 
 def trim(report: CostReport, detail: Detail) -> CostReport:

@@ -1,4 +1,4 @@
-"""What an oracle is: versions and presets."""
+"""What an oracle is: versions, limits, and the chips that it knows by name."""
 
 from __future__ import annotations
 
@@ -22,3 +22,20 @@ class OracleInfo:
     version: str
     model_version: str
     presets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChipInfo:
+    """A chip that comes with an oracle.
+
+    Parameters
+    ----------
+    name, title : str
+        Its name, and what it is in a line.
+    chip_hash : str
+        Of its configuration, as in reports.
+    """
+
+    name: str
+    title: str
+    chip_hash: str

@@ -14,11 +14,11 @@ buffers among it, follows from the rows, columns and PEs in use by the equations
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from services.common.errors import ChipTooSmall, InvalidNetwork, violation
+from services.common.errors import ChipTooSmall, InvalidNetwork, Violation, violation
 from services.common.layers import (
     NETWORK_INPUT,
     Add,
@@ -100,6 +100,9 @@ def map_network(network: LayerList, chip: ChipConfig) -> Mapping:
         raise InvalidNetwork.of(violation("layers", f"{points} output points", wanted))
     if all(isinstance(layer, Concat) for layer in network.layers):
         raise InvalidNetwork.of(violation("layers", "concats alone", "a layer that computes"))
+    wrong = [found for i in range(len(network.layers)) for found in _violations(network, i, chip)]
+    if wrong:
+        raise InvalidNetwork.of(*wrong)
     layers: list[LayerMapping] = []
     tiles = 0
     for index in range(len(network.layers)):
@@ -159,11 +162,22 @@ def _output_bits(network: LayerList) -> tuple[int, ...]:
     return tuple(bits)
 
 
+def _violations(network: LayerList, index: int, chip: ChipConfig) -> Iterator[Violation]:
+    """Say why a chip of this kind can hold no such layer."""
+    layer, pe = network.layers[index], chip.tile.pe
+    path, rows = f"layers[{index}].{layer.kind}", pe.crossbar.rows
+    if isinstance(layer, Conv2d) and layer.kernel_size**2 > rows:
+        wanted = f"a kernel whose square is at most the crossbar's {rows} rows"
+        yield violation(f"{path}.kernel_size", layer.kernel_size, wanted)
+    if isinstance(layer, Conv2d | Linear) and layer.bits.weight_bits <= pe.differential:
+        wanted = "2 or more on a chip with differential crossbars"
+        yield violation(f"{path}.bits.weight_bits", layer.bits.weight_bits, wanted)
+
+
 def _map_layer(network: LayerList, index: int, chip: ChipConfig, first_tile: int) -> LayerMapping:
     layer, pe, groups = network.layers[index], chip.tile.pe, 1
     rows, columns = pe.crossbar.rows, pe.crossbar.columns
     source = network.shape_of(layer.inputs[0])
-    path = f"layers[{index}].{layer.kind}"
     match layer:
         case Pool2d():
             return LayerMapping(
@@ -175,15 +189,9 @@ def _map_layer(network: LayerList, index: int, chip: ChipConfig, first_tile: int
             window, inputs, outputs = layer.kernel_size**2, source.channels, layer.out_channels
             if chip.grouped_mapping is GroupedMapping.PACKED:
                 groups = layer.groups
-            if window > rows:
-                wanted = f"a kernel whose square is at most the crossbar's {rows} rows"
-                raise InvalidNetwork.of(violation(f"{path}.kernel_size", layer.kernel_size, wanted))
         case Linear():
             window, inputs, outputs = 1, source.elements, layer.out_features
     slices = layer.bits.weight_bits - pe.differential
-    if slices < 1:
-        wanted = "2 or more on a chip with differential crossbars"
-        raise InvalidNetwork.of(violation(f"{path}.bits.weight_bits", layer.bits.weight_bits, wanted))
     held = rows // window  # input channels whose windows fit one column
     ways = [_split(inputs, outputs, count, held, columns) for count in (groups, 1)]
     across, down, inputs_used, outputs_used = min(ways, key=lambda way: way[0] * way[1])

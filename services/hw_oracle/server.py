@@ -3,59 +3,279 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from time import perf_counter
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from services.common.convert import to_pb
+from services.common.convert import from_pb, to_pb
+from services.common.errors import ImcnasError, InvalidRequest, missing, violation
+from services.common.layers import LayerList
 from services.common.pb.imcnas.v1 import hw_oracle_pb2 as pb
-from services.common.pb.imcnas.v1 import hw_oracle_pb2_grpc
+from services.common.pb.imcnas.v1 import hw_oracle_pb2_grpc, network_pb2
 from services.common.rpc.limits import MAX_MESSAGE_BYTES
 from services.common.rpc.server import RpcServer, listening, serve_until
 from services.common.rpc.workers import Workers
 from services.common.settings import OracleSettings
-from services.hw_oracle import local
-from services.hw_oracle.convert import request_from_pb
+from services.hw_oracle import cost, local, reference
+from services.hw_oracle.cache import LruCache
+from services.hw_oracle.candidates import NumberedCandidates, cost_chunk
+from services.hw_oracle.compiled.pack import Packer
+from services.hw_oracle.compiled.run import compile_kernel
+from services.hw_oracle.convert import (
+    MAX_CANDIDATES,
+    MAX_NETWORKS,
+    add_costs,
+    add_network,
+    candidates_from_pb,
+    chip_from_pb,
+    detail_from_pb,
+    error_to_pb,
+    report_to_pb,
+)
 from services.hw_oracle.metrics import OracleMetrics
+from services.hw_oracle.types import CandidateCosts, ChipConfig, Detail, chip_hash
 
 SERVICE = pb.DESCRIPTOR.services_by_name["HwOracleService"].full_name
 
-MAX_EVALUATIONS = 16
-"""Evaluations at once; further ones wait."""
+MAX_THREADS = 16
+"""Pieces of work at once that are not small; further ones wait."""
+
+SMALL_BYTES = 16 * 1024
+"""A network of at most so many is evaluated at once: a thread for it would cost more than the answer."""
+
+CHUNK = 100
+"""Networks of a batch between two looks whether anyone still waits for it."""
+
+
+class Evaluations:
+    """Networks as messages -> reports as messages.
+
+    Parameters
+    ----------
+    metrics : OracleMetrics
+    cached_layers : int
+        Layers, and reports without any, that the cache has room for.
+    """
+
+    def __init__(self, metrics: OracleMetrics, cached_layers: int) -> None:
+        self._metrics = metrics
+        self._cache: LruCache[pb.CostReport] = LruCache(cached_layers)
+
+    def at_once(
+        self, network: network_pb2.LayerList, chip: ChipConfig, detail: Detail
+    ) -> pb.CostReport | None:
+        """Evaluate a network where that takes no time; else None."""
+        begin = perf_counter()
+        message = self._by_kernel(network, chip, detail)
+        if message is not None:
+            self._metrics.chunk(perf_counter() - begin, 1, 0)
+        return message
+
+    def one(self, network: network_pb2.LayerList, chip: ChipConfig, detail: Detail) -> pb.CostReport:
+        """Evaluate a network, or find what it cost before."""
+        with self._metrics.evaluation():
+            message = self._by_kernel(network, chip, detail)
+            return _by_reference(network, chip, detail) if message is None else message
+
+    def _by_kernel(
+        self, network: network_pb2.LayerList, chip: ChipConfig, detail: Detail
+    ) -> pb.CostReport | None:
+        packer = Packer()
+        kinds = add_network(packer, network)
+        if kinds is None:
+            return None
+        packed = packer.packed()
+        key = packed.content(), chip_hash(chip), detail
+        message = self._cache.get(key)
+        self._metrics.looked_up(message is not None)
+        if message is None and (report := cost.cost_packed(packed, kinds, chip, detail)) is not None:
+            message = report_to_pb(report)
+            self._cache.put(key, message, 1 + len(message.layers))
+        return message
+
+    def many(
+        self, networks: Sequence[network_pb2.LayerList], chip: ChipConfig, detail: Detail
+    ) -> list[pb.EvaluationResult]:
+        """Evaluate networks, each by itself; totals are made faster than a cache finds them."""
+        if detail is not Detail.TOTALS:
+            return [_result(self.one, network, chip, detail) for network in networks]
+        begin, packer = perf_counter(), Packer()
+        packed = [add_network(packer, network) is not None for network in networks]
+        reports = iter(cost.cost_packed_batch(packer.packed(), chip))
+        results = []
+        for network, is_packed in zip(networks, packed, strict=True):
+            report = next(reports) if is_packed else None
+            if report is None:
+                results.append(_result(_by_reference, network, chip, detail))
+            else:
+                results.append(pb.EvaluationResult(report=report_to_pb(report)))
+        refused = sum(result.HasField("error") for result in results)
+        self._metrics.chunk(perf_counter() - begin, len(results) - refused, refused)
+        return results
+
+    def candidates(self, batch: NumberedCandidates) -> CandidateCosts:
+        """Cost candidates."""
+        begin = perf_counter()
+        costs = cost_chunk(batch)
+        refused = len(costs.errors)
+        self._metrics.chunk(perf_counter() - begin, len(costs.latency_ns) - refused, refused)
+        return costs
+
+
+def _by_reference(network: network_pb2.LayerList, chip: ChipConfig, detail: Detail) -> pb.CostReport:
+    """Let the reference say what is wrong with a network, or what it costs after all."""
+    report = reference.evaluate(from_pb(network, LayerList), chip)
+    return report_to_pb(cost.trim(report, detail))
+
+
+def _result(
+    evaluate: Callable[[network_pb2.LayerList, ChipConfig, Detail], pb.CostReport],
+    network: network_pb2.LayerList,
+    chip: ChipConfig,
+    detail: Detail,
+) -> pb.EvaluationResult:
+    try:
+        return pb.EvaluationResult(report=evaluate(network, chip, detail))
+    except ImcnasError as error:
+        return pb.EvaluationResult(error=error_to_pb(error))
 
 
 class HwOracleServicer(hw_oracle_pb2_grpc.HwOracleServiceServicer):
-    """Unpacks, calls the core in a thread, packs."""
+    """Unpacks, calls the core, packs; what is not small in a thread, and in chunks.
 
-    def __init__(self, metrics: OracleMetrics) -> None:
-        self._metrics = metrics
-        self._workers = Workers(MAX_EVALUATIONS)
+    A call that is cancelled or late ends between two chunks.
+    """
+
+    def __init__(self, metrics: OracleMetrics, cached_layers: int) -> None:
+        self._evaluations = Evaluations(metrics, cached_layers)
+        self._workers = Workers(MAX_THREADS)
 
     async def Evaluate(  # noqa: N802  # gRPC's name, here and below
         self, request: pb.HwOracleServiceEvaluateRequest, context: Any
     ) -> pb.HwOracleServiceEvaluateResponse:
         """Evaluate one network on one chip."""
-        return await self._workers.run(self._evaluate, request)
+        report = await self._one(request.network, _chip(request), detail_from_pb(request.detail))
+        return pb.HwOracleServiceEvaluateResponse(report=report)
+
+    async def BatchEvaluate(  # noqa: N802
+        self, request: pb.HwOracleServiceBatchEvaluateRequest, context: Any
+    ) -> pb.HwOracleServiceBatchEvaluateResponse:
+        """Evaluate many networks on one chip."""
+        _check_count("networks", len(request.networks), MAX_NETWORKS)
+        chip, detail = _chip(request), detail_from_pb(request.detail)
+        response = pb.HwOracleServiceBatchEvaluateResponse()
+        for first in range(0, len(request.networks), CHUNK):
+            chunk = request.networks[first : first + CHUNK]
+            response.results.extend(await self._workers.run(self._evaluations.many, chunk, chip, detail))
+        return response
+
+    async def EvaluateCandidates(  # noqa: N802
+        self, request: pb.HwOracleServiceEvaluateCandidatesRequest, context: Any
+    ) -> pb.HwOracleServiceEvaluateCandidatesResponse:
+        """Cost candidates of a search space."""
+        _check_count("depths", len(request.depths), MAX_CANDIDATES)
+        batch = candidates_from_pb(request, _chip(request))
+        response = pb.HwOracleServiceEvaluateCandidatesResponse()
+        for chunk in batch.chunks():
+            add_costs(response.costs, await self._workers.run(self._evaluations.candidates, chunk))
+        return response
+
+    async def EvaluateStream(  # noqa: N802
+        self, requests: AsyncIterator[pb.HwOracleServiceEvaluateStreamRequest], context: Any
+    ) -> AsyncIterator[pb.HwOracleServiceEvaluateStreamResponse]:
+        """Evaluate networks as they come."""
+        chip: ChipConfig | None = None
+        async for request in requests:
+            if chip is None or request.WhichOneof("chip"):
+                chip = _chip(request)
+            try:
+                report = await self._one(request.network, chip, detail_from_pb(request.detail))
+                result = pb.EvaluationResult(report=report)
+            except ImcnasError as error:
+                result = pb.EvaluationResult(error=error_to_pb(error))
+            yield pb.HwOracleServiceEvaluateStreamResponse(result=result)
+
+    async def Validate(  # noqa: N802
+        self, request: pb.HwOracleServiceValidateRequest, context: Any
+    ) -> pb.HwOracleServiceValidateResponse:
+        """Say what is wrong with a network, a chip, or the two together."""
+        errors = await self._workers.run(_errors, request)
+        return pb.HwOracleServiceValidateResponse(errors=map(error_to_pb, errors))
+
+    async def ListChips(  # noqa: N802
+        self, request: pb.HwOracleServiceListChipsRequest, context: Any
+    ) -> pb.HwOracleServiceListChipsResponse:
+        """List the chips known by name."""
+        chips = (to_pb(chip, pb.ChipInfo) for chip in local.chips())
+        return pb.HwOracleServiceListChipsResponse(chips=chips)
+
+    async def GetChip(  # noqa: N802
+        self, request: pb.HwOracleServiceGetChipRequest, context: Any
+    ) -> pb.HwOracleServiceGetChipResponse:
+        """Tell all of a chip known by name."""
+        config = local.chip(request.name)
+        (info,) = (to_pb(chip, pb.ChipInfo) for chip in local.chips() if chip.name == request.name)
+        return pb.HwOracleServiceGetChipResponse(info=info, config=to_pb(config, pb.ChipConfig))
 
     async def GetServerInfo(  # noqa: N802
         self, request: pb.HwOracleServiceGetServerInfoRequest, context: Any
     ) -> pb.HwOracleServiceGetServerInfoResponse:
-        """Say what this oracle is."""
-        info = to_pb(local.info(), pb.OracleInfo)
-        return pb.HwOracleServiceGetServerInfoResponse(info=info, max_message_bytes=MAX_MESSAGE_BYTES)
+        """Say what this oracle is, and its limits."""
+        return pb.HwOracleServiceGetServerInfoResponse(
+            info=to_pb(local.info(), pb.OracleInfo),
+            max_message_bytes=MAX_MESSAGE_BYTES,
+            max_networks=MAX_NETWORKS,
+            max_candidates=MAX_CANDIDATES,
+        )
 
-    def _evaluate(self, request: pb.HwOracleServiceEvaluateRequest) -> pb.HwOracleServiceEvaluateResponse:
-        with self._metrics.evaluation():
-            report = local.evaluate(*request_from_pb(request))
-        return pb.HwOracleServiceEvaluateResponse(report=to_pb(report, pb.CostReport))
+    async def _one(self, network: network_pb2.LayerList, chip: ChipConfig, detail: Detail) -> pb.CostReport:
+        if network.ByteSize() <= SMALL_BYTES and detail is Detail.TOTALS:
+            report = self._evaluations.at_once(network, chip, detail)
+            if report is not None:
+                return report
+        return await self._workers.run(self._evaluations.one, network, chip, detail)
+
+
+def _chip(request: Any) -> ChipConfig:
+    return local.preset(chip_from_pb(request))
+
+
+def _check_count(field: str, count: int, most: int) -> None:
+    if count > most:
+        raise InvalidRequest.of(
+            violation(field, f"{count} items", f"at most {most}", "send several requests")
+        )
+
+
+def _errors(request: pb.HwOracleServiceValidateRequest) -> list[ImcnasError]:
+    """Everything that is wrong; of the two together only where each is right by itself."""
+    if not request.HasField("network") and not request.WhichOneof("chip"):
+        return [InvalidRequest.of(missing("network", "a network, a chip, or both"))]
+    found: list[ImcnasError] = []
+    network = chip = None
+    try:
+        network = from_pb(request.network, LayerList) if request.HasField("network") else None
+    except ImcnasError as error:
+        found.append(error)
+    try:
+        chip = _chip(request) if request.WhichOneof("chip") else None
+    except ImcnasError as error:
+        found.append(error)
+    if network and chip:
+        try:
+            reference.evaluate(network, chip)
+        except ImcnasError as error:
+            found.append(error)
+    return found
 
 
 def oracle_server(settings: OracleSettings) -> RpcServer:
     """Build an oracle's server; it does not listen before it is started."""
     registry = CollectorRegistry()
-    servicer = HwOracleServicer(OracleMetrics(registry))
+    servicer = HwOracleServicer(OracleMetrics(registry), settings.cached_layers)
     return RpcServer(
         SERVICE,
         lambda server: hw_oracle_pb2_grpc.add_HwOracleServiceServicer_to_server(servicer, server),
@@ -66,7 +286,8 @@ def oracle_server(settings: OracleSettings) -> RpcServer:
 
 @asynccontextmanager
 async def serving(settings: OracleSettings) -> AsyncIterator[None]:
-    """Serve an oracle meanwhile."""
+    """Serve an oracle meanwhile; it listens once its first answer would come at once."""
+    await asyncio.to_thread(compile_kernel)
     async with listening(oracle_server(settings)):
         yield
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, Self
 
+from services.common.errors import ErrorReport
 from services.hw_oracle.chip import (
     AdcConfig,
     AdcConversion,
@@ -28,10 +29,13 @@ from services.hw_oracle.chip import (
 )
 
 __all__ = [
+    "CANDIDATE_COLUMNS",
     "AdcConfig",
     "AdcConversion",
     "AreaBreakdown",
     "BufferConfig",
+    "CandidateCosts",
+    "CandidateError",
     "ChipConfig",
     "CostReport",
     "CrossbarConfig",
@@ -52,6 +56,7 @@ __all__ = [
     "PowerBreakdown",
     "TileConfig",
     "chip_hash",
+    "merge_costs",
 ]
 
 
@@ -291,3 +296,63 @@ class CostReport:
     def average_power_w(self) -> float:
         """Energy over latency."""
         return self.energy_nj / self.latency_ns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateError:
+    """Why one candidate of many was not evaluated.
+
+    Parameters
+    ----------
+    index : int
+        Its place among them.
+    error : ErrorReport
+    """
+
+    index: int
+    error: ErrorReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateCosts:
+    """What candidates cost: each tuple has a value a candidate, in order; NaN and 0 for one that failed.
+
+    Parameters
+    ----------
+    model_version, chip_hash : str
+    latency_ns, energy_nj, area_um2, power_w : tuple of float
+        As in `CostReport`.
+    tiles, crossbars : tuple of int
+    macs, params : tuple of int
+        As `services.common.layers` has them.
+    errors : tuple of CandidateError
+        Of those that failed.
+    """
+
+    model_version: str
+    chip_hash: str
+    latency_ns: tuple[float, ...]
+    energy_nj: tuple[float, ...]
+    area_um2: tuple[float, ...]
+    power_w: tuple[float, ...]
+    tiles: tuple[int, ...]
+    crossbars: tuple[int, ...]
+    macs: tuple[int, ...]
+    params: tuple[int, ...]
+    errors: tuple[CandidateError, ...] = ()
+
+
+CANDIDATE_COLUMNS = ("latency_ns", "energy_nj", "area_um2", "power_w", "tiles", "crossbars", "macs", "params")
+"""Fields of `CandidateCosts` with a value a candidate."""
+
+
+def merge_costs(parts: Sequence[CandidateCosts]) -> CandidateCosts:
+    """Put the costs of candidates together, in order; of at least one part."""
+    columns: dict[str, Any] = {
+        name: tuple(v for part in parts for v in getattr(part, name)) for name in CANDIDATE_COLUMNS
+    }
+    errors, first = [], 0
+    for part in parts:
+        errors += [replace(error, index=first + error.index) for error in part.errors]
+        first += len(part.latency_ns)
+    return replace(parts[0], **columns, errors=tuple(errors))

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2] / "services"
-DOORS = {"server", "client", "convert", "metrics", "__main__", "pool"}
+DOORS = {"server", "client", "calls", "convert", "metrics", "__main__", "pool"}
 WIRE = {"grpc", "google.protobuf", "prometheus_client"}
 HEAVY = {"torch", "ray", "hyperopt", "sklearn", "sqlalchemy", "matplotlib"}
 
 
 def modules(room: str, *, doors: bool = False) -> list[str]:
-    names = sorted(f.stem for f in (ROOT / room).glob("*.py") if f.stem != "__init__")
-    return [f"services.{room}.{name}" for name in names if doors or name not in DOORS | {"settings"}]
+    files = [f for p in ("*.py", "compiled/*.py", "importers/*.py") for f in sorted((ROOT / room).glob(p))]
+    kept = [f for f in files if f.stem != "__init__" and (doors or f.stem not in DOORS | {"settings"})]
+    return [".".join(("services", *f.relative_to(ROOT).with_suffix("").parts)) for f in kept]
 
 
 def loaded_by(names: list[str]) -> set[str]:

@@ -36,8 +36,8 @@ from services.common.pb.imcnas.v1 import (
     trainer_pb2,
 )
 from services.common.space import SearchSpace
-from services.hw_oracle.info import OracleInfo
-from services.hw_oracle.types import ChipConfig, CostReport, GroupedMapping, Pipeline
+from services.hw_oracle.info import ChipInfo, OracleInfo
+from services.hw_oracle.types import CandidateCosts, ChipConfig, CostReport, GroupedMapping, Pipeline
 from services.searcher.types import StudyConfig, StudyStatus, TrainingLimits, Trial
 from services.trainer.types import (
     AccuracyReport,
@@ -60,7 +60,9 @@ ROOTS: dict[type, type[Message]] = {
     SearchSpace: candidate_pb2.SearchSpace,
     ChipConfig: hw_oracle_pb2.ChipConfig,
     CostReport: hw_oracle_pb2.CostReport,
+    CandidateCosts: hw_oracle_pb2.CandidateCosts,
     OracleInfo: hw_oracle_pb2.OracleInfo,
+    ChipInfo: hw_oracle_pb2.ChipInfo,
     DatasetInfo: trainer_pb2.DatasetInfo,
     TrainRecipe: trainer_pb2.TrainRecipe,
     EvaluationRequest: trainer_pb2.TrainerServiceEvaluateRequest,
@@ -124,7 +126,7 @@ def test_a_message_has_its_dataclass_fields_with_equal_names_and_types(
 
 def test_every_message_is_mirrored_or_belongs_to_one_call() -> None:
     calls = {m.name for method in METHODS for m in (method.input_type, method.output_type)}
-    assert {m.name for m in MESSAGES} == set(PAIRS) | calls | {"Layer"}
+    assert {m.name for m in MESSAGES} == set(PAIRS) | calls | {"Layer", "EvaluationResult"}
     assert len(calls) == 2 * len(METHODS)
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
+import math
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import pytest
@@ -10,13 +14,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.common.candidate import Block, BlockType, Candidate, candidate_layers
-from services.common.errors import ChipTooSmall, InvalidRequest, NotFound, Unavailable
-from services.common.layers import Conv2d, LayerList, Linear, Shape
+from services.common.errors import (
+    ChipTooSmall,
+    ImcnasError,
+    InvalidCandidate,
+    InvalidRequest,
+    NotFound,
+    Unavailable,
+    error_report,
+)
+from services.common.layers import Conv2d, LayerList, Linear, Shape, macs, params
 from services.common.settings import OracleSettings
+from services.common.space import load_space
 from services.hw_oracle import cost
-from services.hw_oracle.client import HwOracle
+from services.hw_oracle.client import AsyncHwOracle, HwOracle
 from services.hw_oracle.server import oracle_server
-from services.hw_oracle.types import ChipConfig, Placement
+from services.hw_oracle.types import ChipConfig, Detail, Placement, chip_hash
 from services.hw_oracle.version import MODEL_VERSION
 
 NETWORK = LayerList(
@@ -34,10 +47,38 @@ def address(host: Any, any_ports: dict[str, Any]) -> str:
     return f"127.0.0.1:{host.start(oracle_server(OracleSettings(**any_ports))).calls}"
 
 
-@pytest.fixture(scope="module", params=["in process", "over gRPC"])
-def oracle(request: pytest.FixtureRequest, address: str) -> Iterator[HwOracle]:
-    with HwOracle(address if request.param == "over gRPC" else None) as oracle:
-        yield oracle
+class Awaited:
+    """An AsyncHwOracle whose calls are waited for."""
+
+    def __init__(self, address: str | None) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.oracle = self.loop.run_until_complete(self._make(address))
+
+    async def _make(self, address: str | None) -> AsyncHwOracle:
+        return AsyncHwOracle(address)
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            made = getattr(self.oracle, name)(*args, **kwargs)
+            return self.loop.run_until_complete(made if asyncio.iscoroutine(made) else self._list(made))
+
+        return call
+
+    async def _list(self, items: Any) -> list[Any]:
+        return [item async for item in items]
+
+
+@pytest.fixture(scope="module", params=["in process", "over gRPC", "asyncio", "asyncio over gRPC"])
+def oracle(request: pytest.FixtureRequest, address: str) -> Iterator[Any]:
+    to = address if "over gRPC" in request.param else None
+    if "asyncio" not in request.param:
+        with HwOracle(to) as oracle:
+            yield oracle
+        return
+    awaited = Awaited(to)
+    yield awaited
+    awaited.close()
+    awaited.loop.close()
 
 
 def test_a_report_is_the_cores_own(oracle: HwOracle) -> None:
@@ -99,6 +140,19 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
         HwOracle(address)
 
 
+def test_an_asyncio_client_that_is_closed_or_finds_nobody_says_so(address: str) -> None:
+    async def ask() -> None:
+        async with AsyncHwOracle(address) as oracle:
+            await oracle.info()
+        with pytest.raises(Unavailable, match="is closed"):
+            await oracle.info()
+        async with AsyncHwOracle("127.0.0.1:1", timeout_s=5) as nobody:
+            with pytest.raises(Unavailable, match="nothing answers"):
+                await nobody.info()
+
+    asyncio.run(ask())
+
+
 def test_a_client_that_is_closed_says_so(address: str) -> None:
     oracle = HwOracle(address)
     oracle.close()
@@ -107,3 +161,100 @@ def test_a_client_that_is_closed_says_so(address: str) -> None:
         oracle.info()
     with pytest.raises(Unavailable, match="is closed"):
         oracle.evaluate(NETWORK)
+
+
+@pytest.mark.parametrize("detail", Detail)
+def test_a_detail_is_the_cores_own(oracle: Any, detail: Detail) -> None:
+    assert oracle.evaluate(NETWORK, ChipConfig(), detail) == cost.evaluate(NETWORK, ChipConfig(), detail)
+
+
+WIDE = LayerList(
+    input_shape=Shape(channels=512, height=4, width=4),
+    layers=(Conv2d(inputs=(-1,), out_channels=512, kernel_size=3),),
+)
+SMALL_GRID = ChipConfig(grid_rows=3, grid_columns=3)
+
+
+def outcomes(results: Any) -> list[Any]:
+    """Reports, and errors by what they say."""
+    return [(type(r), str(r), r.violations) if isinstance(r, Exception) else r for r in results]
+
+
+@pytest.mark.parametrize("detail", Detail)
+def test_a_batch_and_a_stream_give_each_its_report_or_error(oracle: Any, detail: Detail) -> None:
+    networks = [NETWORK, WIDE, NETWORK]
+    wanted = outcomes(cost.evaluate_batch(networks, SMALL_GRID, detail))
+    assert outcomes(oracle.evaluate_batch(networks, SMALL_GRID, detail)) == wanted
+    assert outcomes(oracle.evaluate_stream(iter(networks), SMALL_GRID, detail)) == wanted
+    assert oracle.evaluate_batch([]) == list(oracle.evaluate_stream([])) == []
+
+
+def test_a_batch_of_any_size_is_sent_in_parts(oracle: Any) -> None:
+    found = oracle.evaluate_batch([NETWORK] * 2_345)
+    assert len(found) == 2_345
+    assert set(found) == {cost.evaluate(NETWORK, detail=Detail.TOTALS)}
+
+
+def test_candidates_cost_what_their_networks_cost(oracle: Any) -> None:
+    space, rng, shape = load_space("small"), Random(0), Shape(channels=1, height=8, width=8)
+    drawn = [space.sample(rng) for _ in range(300)]
+    chip = ChipConfig(grid_rows=5, grid_columns=3)
+    costs = oracle.evaluate_candidates(space, drawn, shape, 10, chip)
+    failed = {e.index: e.error for e in costs.errors}
+    assert 0 < len(failed) < 300
+    for i, candidate in enumerate(drawn):
+        network = candidate_layers(candidate, shape, 10)
+        (report,) = cost.evaluate_batch([network], chip)
+        if isinstance(report, ImcnasError):
+            assert failed[i] == error_report(report)
+            assert math.isnan(costs.latency_ns[i])
+            assert costs.tiles[i] == 0
+            continue
+        found = (costs.latency_ns[i], costs.energy_nj[i], costs.area_um2[i], costs.power_w[i])
+        assert found == (report.latency_ns, report.energy_nj, report.area_um2, report.power_w)
+        counts = (costs.tiles[i], costs.crossbars[i], costs.macs[i], costs.params[i])
+        assert counts == (report.tiles, report.crossbars, macs(network), params(network))
+    assert (costs.model_version, costs.chip_hash) == (MODEL_VERSION, chip_hash(chip))
+
+
+def test_candidates_beyond_one_request_are_sent_in_parts(oracle: Any) -> None:
+    space, shape = load_space("small"), Shape(channels=1, height=8, width=8)
+    drawn = [space.candidate_at(i % space.count()) for i in range(10_001)]
+    costs = oracle.evaluate_candidates(space, drawn, shape, 10)
+    assert len(costs.latency_ns) == 10_001
+    assert costs.latency_ns[0] == costs.latency_ns[space.count()]
+    assert oracle.evaluate_candidates(space, [], shape, 10).latency_ns == ()
+
+
+def test_a_candidate_of_another_space_or_images_that_fit_none_are_refused(oracle: Any) -> None:
+    space, stranger = load_space("small"), load_space("paper").candidate_at(17)
+    square, oblong = Shape(channels=1, height=8, width=8), Shape(channels=1, height=8, width=9)
+    with pytest.raises(InvalidCandidate, match=r"candidates\[1\]\.blocks\[0\]\.kernels"):
+        oracle.evaluate_candidates(space, [space.candidate_at(0), stranger], square, 10)
+    for shape, classes in ((oblong, 10), (square, 1)):
+        with pytest.raises(InvalidCandidate):
+            oracle.evaluate_candidates(space, [space.candidate_at(0)], shape, classes)
+
+
+def test_validate_says_what_evaluate_would(oracle: Any) -> None:
+    assert oracle.validate(NETWORK) == ()
+    (error,) = oracle.validate(WIDE, ONE_TILE)
+    assert error.reason == ChipTooSmall.reason
+
+
+def test_every_chip_that_it_lists_it_knows(oracle: Any) -> None:
+    listed = oracle.chips()
+    assert [chip.name for chip in listed] == sorted(oracle.info().presets)
+    for info in listed:
+        assert info.title
+        assert chip_hash(oracle.chip(info.name)) == info.chip_hash
+    with pytest.raises(NotFound):
+        oracle.chip("nobody")
+
+
+def test_both_clients_have_the_same_calls() -> None:
+    def signatures(cls: type) -> dict[str, Any]:
+        public = {n: f for n, f in inspect.getmembers(cls, inspect.isfunction) if not n.startswith("_")}
+        return {n: inspect.signature(f).parameters for n, f in public.items()}
+
+    assert signatures(HwOracle) == signatures(AsyncHwOracle)

@@ -14,12 +14,13 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
+from services import __version__
 from services.common.pb.imcnas.v1 import hw_oracle_pb2 as pb
 from services.common.pb.imcnas.v1 import hw_oracle_pb2_grpc, network_pb2
 from services.common.rpc.limits import MAX_MESSAGE_BYTES
 from services.common.settings import OracleSettings
-from services.hw_oracle import local
-from services.hw_oracle.server import oracle_server
+from services.hw_oracle import cost
+from services.hw_oracle.server import Evaluations, oracle_server
 
 SHAPE = network_pb2.Shape(channels=1, height=8, width=8)
 CONV = network_pb2.Layer(conv2d=network_pb2.Conv2d(inputs=[-1], out_channels=4, kernel_size=3))
@@ -58,7 +59,12 @@ def bad_kernel() -> network_pb2.LayerList:
 @pytest.mark.parametrize(
     ("request_", "reason", "fields"),
     [
-        (pb.HwOracleServiceEvaluateRequest(), "INVALID_REQUEST", ["input_shape"]),
+        (pb.HwOracleServiceEvaluateRequest(preset="mnsim2_default"), "INVALID_REQUEST", ["input_shape"]),
+        (
+            pb.HwOracleServiceEvaluateRequest(network=GOOD, preset="mnsim2_default", detail=9),  # type: ignore[arg-type]
+            "INVALID_REQUEST",
+            ["detail"],
+        ),
         (pb.HwOracleServiceEvaluateRequest(network=GOOD), "INVALID_REQUEST", ["chip"]),
         (
             pb.HwOracleServiceEvaluateRequest(network=bad_kernel(), config=pb.ChipConfig()),
@@ -110,7 +116,7 @@ def test_an_empty_chip_is_the_default_chip(stub: Any) -> None:
 def test_server_info_tells_the_largest_message(stub: Any) -> None:
     answer = stub.GetServerInfo(pb.HwOracleServiceGetServerInfoRequest(), timeout=10)
     assert answer.max_message_bytes == MAX_MESSAGE_BYTES
-    assert answer.info.version == local.info().version
+    assert answer.info.version == __version__
 
 
 def test_metrics_tell_refused_networks_from_evaluated_ones(stub: Any, ports: Any) -> None:
@@ -126,15 +132,16 @@ def test_metrics_tell_refused_networks_from_evaluated_ones(stub: Any, ports: Any
 def test_a_slow_evaluation_holds_up_neither_probes_nor_other_calls(
     stub: Any, ports: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, release, evaluate = Event(), Event(), local.evaluate
+    begun, release, evaluate = Event(), Event(), cost.cost_packed
 
     def slow(*given: Any) -> Any:
         begun.set()
         release.wait(30)
         return evaluate(*given)
 
-    monkeypatch.setattr(local, "evaluate", slow)
-    request = pb.HwOracleServiceEvaluateRequest(network=GOOD, preset="mnsim2_default")
+    monkeypatch.setattr(cost, "cost_packed", slow)
+    never_seen = pb.ChipConfig(clock_mhz=123.0)
+    request = pb.HwOracleServiceEvaluateRequest(network=GOOD, config=never_seen)
     running = stub.Evaluate.future(request, timeout=30)
     assert begun.wait(10)
     with grpc.insecure_channel(f"127.0.0.1:{ports.health}") as probe:
@@ -152,9 +159,138 @@ def test_our_own_mistake_is_internal_and_its_text_stays_here(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("secret")
 
-    monkeypatch.setattr(local, "evaluate", broken)
-    request = pb.HwOracleServiceEvaluateRequest(network=GOOD, preset="x")
+    monkeypatch.setattr(cost, "cost_packed", broken)
+    request = pb.HwOracleServiceEvaluateRequest(network=GOOD, config=pb.ChipConfig(clock_mhz=124.0))
     with pytest.raises(grpc.RpcError) as caught:
         stub.Evaluate(request, timeout=10)
     assert caught.value.code() is grpc.StatusCode.INTERNAL
     assert "secret" not in repr(caught.value.trailing_metadata()) + caught.value.details()
+
+
+def test_a_batch_answers_in_order_each_by_itself(stub: Any) -> None:
+    none = network_pb2.LayerList(input_shape=SHAPE, layers=[network_pb2.Layer()])
+    networks = [GOOD, bad_kernel(), none, GOOD]
+    for detail in pb.Detail.values():
+        response = stub.BatchEvaluate(
+            pb.HwOracleServiceBatchEvaluateRequest(networks=networks, preset="mnsim2_default", detail=detail)
+        )
+        first, kernel, empty, last = response.results
+        assert first == last
+        assert first.report.latency_ns > 0
+        assert bool(first.report.layers) == (detail != pb.DETAIL_TOTALS)
+        assert [v.field for v in kernel.error.violations] == ["layers[1].conv2d.kernel_size"]
+        assert (kernel.error.reason, empty.error.reason) == ("INVALID_NETWORK", "INVALID_REQUEST")
+
+
+def test_what_is_asked_again_is_found_in_the_cache_and_equal(stub: Any, ports: Any) -> None:
+    def hits() -> float:
+        with urllib.request.urlopen(f"http://127.0.0.1:{ports.metrics}/metrics") as answer:
+            lines = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines())
+        return float(lines['imcnas_oracle_cache_requests_total{result="hit"}'])
+
+    for detail in (pb.DETAIL_TOTALS, pb.DETAIL_LAYERS, pb.DETAIL_MODULES):
+        chip = pb.ChipConfig(clock_mhz=77.0)
+        request = pb.HwOracleServiceEvaluateRequest(network=GOOD, config=chip, detail=detail)
+        first, before = stub.Evaluate(request), hits()
+        assert stub.Evaluate(request) == first
+        assert hits() == before + 1
+
+
+def test_a_stream_keeps_its_chip_and_survives_a_bad_network(stub: Any) -> None:
+    requests = [
+        pb.HwOracleServiceEvaluateStreamRequest(network=GOOD, preset="mnsim2_default"),
+        pb.HwOracleServiceEvaluateStreamRequest(network=bad_kernel()),
+        pb.HwOracleServiceEvaluateStreamRequest(network=GOOD, detail=pb.DETAIL_TOTALS),
+        pb.HwOracleServiceEvaluateStreamRequest(network=GOOD, config=pb.ChipConfig(clock_mhz=100.0)),
+        pb.HwOracleServiceEvaluateStreamRequest(network=GOOD),
+    ]
+    results = [response.result for response in stub.EvaluateStream(iter(requests), timeout=30)]
+    assert [r.WhichOneof("result") for r in results] == ["report", "error", "report", "report", "report"]
+    assert results[0].report.latency_ns == results[2].report.latency_ns < results[3].report.latency_ns
+    assert results[3].report == results[4].report
+    assert results[0].report.layers
+    assert not results[2].report.layers
+
+
+def test_a_stream_must_begin_with_a_chip(stub: Any) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        list(stub.EvaluateStream(iter([pb.HwOracleServiceEvaluateStreamRequest(network=GOOD)]), timeout=30))
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_validate_names_all_that_is_wrong_at_once(stub: Any) -> None:
+    def reasons(**given: Any) -> list[tuple[str, list[str]]]:
+        errors = stub.Validate(pb.HwOracleServiceValidateRequest(**given)).errors
+        return [(e.reason, [v.field for v in e.violations]) for e in errors]
+
+    assert reasons(network=GOOD, preset="mnsim2_default") == []
+    assert reasons(network=GOOD) == reasons(config=pb.ChipConfig()) == []
+    assert reasons() == [("INVALID_REQUEST", ["network"])]
+    wrong = pb.ChipConfig(clock_mhz=-1.0, grid_rows=0)
+    assert reasons(network=bad_kernel(), config=wrong) == [
+        ("INVALID_NETWORK", ["layers[1].conv2d.kernel_size"]),
+        ("INVALID_CHIP", ["chip.clock_mhz", "chip.grid_rows"]),
+    ]
+    big = network_pb2.LayerList(
+        input_shape=network_pb2.Shape(channels=1, height=40, width=40), layers=[CONV, CONV]
+    )
+    for i, layer in enumerate(big.layers):
+        layer.conv2d.kernel_size, layer.conv2d.inputs[0] = 17, i - 1
+    fields = [f"layers[{i}].conv2d.kernel_size" for i in range(2)]
+    assert reasons(network=big, preset="mnsim2_default") == [("INVALID_NETWORK", fields)]
+
+
+@pytest.mark.parametrize(
+    ("call", "request_", "field"),
+    [
+        (
+            "BatchEvaluate",
+            pb.HwOracleServiceBatchEvaluateRequest(networks=[GOOD] * 1001, preset="mnsim2_default"),
+            "networks",
+        ),
+        (
+            "EvaluateCandidates",
+            pb.HwOracleServiceEvaluateCandidatesRequest(depths=[1] * 10_001, preset="mnsim2_default"),
+            "depths",
+        ),
+        (
+            "EvaluateCandidates",
+            pb.HwOracleServiceEvaluateCandidatesRequest(preset="mnsim2_default"),
+            "classes",
+        ),
+        ("EvaluateCandidates", pb.HwOracleServiceEvaluateCandidatesRequest(depths=[1]), "chip"),
+        ("BatchEvaluate", pb.HwOracleServiceBatchEvaluateRequest(networks=[GOOD]), "chip"),
+    ],
+)
+def test_a_request_for_too_much_or_too_little_is_refused_whole(
+    stub: Any, call: str, request_: Any, field: str
+) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        getattr(stub, call)(request_, timeout=30)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert caught.value.details().startswith(field)
+
+
+def test_limits_are_told(stub: Any) -> None:
+    answer = stub.GetServerInfo(pb.HwOracleServiceGetServerInfoRequest(), timeout=10)
+    assert (answer.max_networks, answer.max_candidates) == (1000, 10_000)
+
+
+def test_a_call_that_is_cancelled_stops_its_work(stub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, release, chunks = Event(), Event(), []
+
+    def slow(self: Any, networks: Any, *_: Any) -> list[Any]:
+        chunks.append(len(networks))
+        begun.set()
+        release.wait(30)
+        return []
+
+    monkeypatch.setattr(Evaluations, "many", slow)
+    running = stub.BatchEvaluate.future(
+        pb.HwOracleServiceBatchEvaluateRequest(networks=[GOOD] * 500, preset="mnsim2_default")
+    )
+    assert begun.wait(10)
+    running.cancel()
+    release.set()
+    stub.GetServerInfo(pb.HwOracleServiceGetServerInfoRequest(), timeout=10)
+    assert chunks == [100]

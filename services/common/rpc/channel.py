@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import grpc
+import grpc.aio
 
 from services.common.errors import (
     Cancelled,
@@ -40,7 +41,15 @@ _BREAKS = (Unavailable, Cancelled, DeadlineExceeded, Overloaded)
 # Unary methods alone: a stream that gRPC itself retries before its first response may hang when the server
 # comes back meanwhile, and `Connection.stream` opens streams again anyway.
 _RETRIED = {
-    "imcnas.v1.HwOracleService": ("Evaluate", "GetServerInfo"),
+    "imcnas.v1.HwOracleService": (
+        "Evaluate",
+        "BatchEvaluate",
+        "EvaluateCandidates",
+        "Validate",
+        "ListChips",
+        "GetChip",
+        "GetServerInfo",
+    ),
     "imcnas.v1.SearcherService": ("GetDataset", "CreateSearch", "GetSearch", "CancelSearch"),
     "imcnas.v1.TrainerService": ("GetDataset", "GetServerInfo"),
 }
@@ -79,6 +88,10 @@ def open_channel(address: str) -> grpc.Channel:
     InvalidRequest
         `address` is not of that form.
     """
+    return grpc.insecure_channel(_target(address), _OPTIONS)
+
+
+def _target(address: str) -> str:
     host, _, port = address.rpartition(":")
     bare = host.removeprefix("[").removesuffix("]")
     if not bare or "/" in address or (":" in bare) != (host == f"[{bare}]"):
@@ -87,15 +100,56 @@ def open_channel(address: str) -> grpc.Channel:
         )
     if not port.isdecimal() or not 1 <= int(port[:6]) <= 65535:
         raise InvalidRequest.of(violation("address", address, "host:port, with a port from 1 to 65535"))
-    options = (
-        *MESSAGE_OPTIONS,
-        ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
-        ("grpc.keepalive_time_ms", KEEPALIVE_TIME_MS),
-        ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
-        ("grpc.max_reconnect_backoff_ms", MAX_RECONNECT_MS),
-        ("grpc.enable_http_proxy", 0),  # services are reached directly, whatever the environment says
-    )
-    return grpc.insecure_channel(f"dns:///{address}", options)
+    return f"dns:///{address}"
+
+
+_OPTIONS = (
+    *MESSAGE_OPTIONS,
+    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    ("grpc.keepalive_time_ms", KEEPALIVE_TIME_MS),
+    ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+    ("grpc.max_reconnect_backoff_ms", MAX_RECONNECT_MS),
+    ("grpc.enable_http_proxy", 0),  # services are reached directly, whatever the environment says
+)
+
+
+class AsyncConnection:
+    """A `Connection` for asyncio, of unary calls and of streams that are not opened again.
+
+    It belongs to the loop that runs when it is made.
+    """
+
+    def __init__(self, address: str, timeout_s: float) -> None:
+        self.address = address
+        self.channel = grpc.aio.insecure_channel(_target(address), _OPTIONS)
+        self._timeout_s = timeout_s
+        self._closed = False
+
+    async def call(self, method: Callable[..., Awaitable[T]], request: Any) -> T:
+        """Make a unary call; Unavailable if the connection is closed."""
+        self._check()
+        try:
+            return await method(request, timeout=self._timeout_s)
+        except grpc.RpcError as error:
+            raise from_rpc_error(error, self.address) from None
+
+    async def stream(self, method: Callable[..., AsyncIterator[T]], requests: Any) -> AsyncIterator[T]:
+        """Yield the responses to an iterator of requests."""
+        self._check()
+        try:
+            async for response in method(requests, timeout=STREAM_TIMEOUT_S):
+                yield response
+        except grpc.RpcError as error:
+            raise from_rpc_error(error, self.address) from None
+
+    async def close(self) -> None:
+        """Close the channel; calls in flight are cancelled."""
+        self._closed = True
+        await self.channel.close()
+
+    def _check(self) -> None:
+        if self._closed:
+            raise Unavailable(f"the client of {self.address} is closed")
 
 
 class Connection:
@@ -171,6 +225,19 @@ class Connection:
             if self._closed or now_s - last_s >= self._absence_s or not isinstance(broken, _BREAKS):
                 raise broken
             time.sleep(self._pause_s)
+
+    def exchange(
+        self, method: grpc.StreamStreamMultiCallable[Any, T], requests: Iterator[Any]
+    ) -> Iterator[T]:
+        """Yield the responses to a stream of requests, which is not opened again where it breaks off."""
+        with self._open():
+            call = method(requests, timeout=STREAM_TIMEOUT_S)
+        try:
+            yield from call
+        except grpc.RpcError as error:
+            raise from_rpc_error(error, self.address) from None
+        finally:
+            call.cancel()  # the reader may have left
 
     @contextmanager
     def _open(self) -> Iterator[None]:

@@ -69,24 +69,24 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         }[kind]
         labels = (grpc_type, service, method)
         # gRPC would answer bytes that are no message with the exception's text, so read them here.
-        later = None if handler.request_streaming else handler.request_deserializer
+        read = handler.request_deserializer
+        make_request = _read_all if handler.request_streaming else _read
 
         async def unary(request: Any, context: Any) -> Any:
             async with self._watched(labels, context), self._in_time(context):
-                return await behavior(_read(later, request), context)
+                return await behavior(make_request(read, request), context)
 
         async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
             async with (
                 self._watched(labels, context),
-                aclosing(behavior(_read(later, request), context)) as responses,
+                aclosing(behavior(make_request(read, request), context)) as responses,
             ):
                 async for response in responses:
                     yield response
 
         make = getattr(grpc, f"{kind}_rpc_method_handler")
         wrapped = stream if handler.response_streaming else unary
-        now = handler.request_deserializer if handler.request_streaming else None
-        return make(wrapped, now, handler.response_serializer)
+        return make(wrapped, None, handler.response_serializer)
 
     @asynccontextmanager
     async def _watched(self, labels: tuple[str, str, str], context: Any) -> AsyncIterator[None]:
@@ -123,6 +123,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             if timer.expired():
                 raise DeadlineExceeded(f"not done in {limit_s} s: set a longer deadline") from None
             raise
+
+
+async def _read_all(deserializer: Callable[[Any], Any] | None, requests: Any) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _read(deserializer, request)
 
 
 def _read(deserializer: Callable[[Any], Any] | None, request: Any) -> Any:

@@ -43,8 +43,6 @@ RETRY_AFTER_S = 1
 MAX_TEXT_BYTES = 1000
 """Of the message, and of all violations: both travel as headers, of which clients take 8 KiB."""
 
-_CLASSES = {cls.reason: cls for cls in CODES}
-
 
 def to_status(error: Exception, method: str) -> status_pb2.Status:
     """Make the google.rpc.Status of what `method` raised.
@@ -85,7 +83,7 @@ def _from_status(status: status_pb2.Status, address: str) -> ImcnasError:
         with suppress(DecodeError):  # a detail that cannot be read tells nothing
             detail.Unpack(info)
             detail.Unpack(bad)
-    cls = _CLASSES.get(info.reason) if info.domain == DOMAIN else None
+    cls = errors.CLASSES.get(info.reason) if info.domain == DOMAIN else None
     if cls is None:
         return errors.Internal(f"{address} answered with an unknown error: {status.message}")
     return cls(status.message, [Violation(v.field, v.description) for v in bad.field_violations])

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from services.common.candidate import MIN_POOLED_SIDE, BlockType, Projection
 from services.common.layers import Bits, Shape
 from services.common.space import SearchSpace
 from services.hw_oracle.compiled.jit import entry, part
-from services.hw_oracle.compiled.pack import Packed
+from services.hw_oracle.compiled.pack import Integers, Packed
 from services.hw_oracle.compiled.records import ADD, CONV2D, LAYER, LINEAR, POOL2D
 
 BLOCK_TYPES = tuple(BlockType)
@@ -20,8 +19,6 @@ VGG, RES = BLOCK_TYPES.index(BlockType.VGG), BLOCK_TYPES.index(BlockType.RES)
 
 MOST_LAYERS, MOST_INPUTS = 4, 5
 """Of a block: two convolutions, a projection, and an add of two inputs."""
-
-Integers = npt.NDArray[np.int64]
 
 
 def expand(

@@ -21,6 +21,7 @@ from services.hw_oracle.tile import make_tile
 from services.hw_oracle.types import ChipConfig, GroupedMapping, PimType, Placement
 
 Records = npt.NDArray[Any]
+Integers = npt.NDArray[np.int64]
 
 MOST_CELLS = 2**14
 """Most tiles that are placed in advance; a network with more is left to the reference."""
@@ -42,31 +43,32 @@ class Packed:
     inputs : int64
     """
 
-    images: npt.NDArray[np.int64]
-    starts: npt.NDArray[np.int64]
+    images: Integers
+    starts: Integers
     layers: Records
-    input_starts: npt.NDArray[np.int64]
-    inputs: npt.NDArray[np.int64]
+    input_starts: Integers
+    inputs: Integers
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def content(self) -> bytes:
+        """Tell these networks from others: equal ones have equal bytes."""
+        return b"".join((self.images.tobytes(), self.layers.tobytes(), self.inputs.tobytes()))
 
 
 class Packer:
     """Collects networks."""
 
     def __init__(self) -> None:
-        self.images: list[int] = []
-        self.starts = [0]
-        self.layers: list[int] = []
-        self.input_starts = [0]
-        self.inputs: list[int] = []
+        self._images: list[int] = []
+        self._starts = [0]
+        self._layers: list[int] = []
+        self._input_starts = [0]
+        self._inputs: list[int] = []
 
     def add(self, network: LayerList) -> None:
         """Add a network."""
-        shape, begin = network.input_shape, self.input_starts[-1]
-        self.images += (shape.channels, shape.height, shape.width)
-        layers, inputs = self.layers, self.inputs
         for layer in network.layers:
             bits, sizes = layer.bits, (0, 0, 0, 0, 0)
             if isinstance(layer, Conv2d):
@@ -77,26 +79,36 @@ class Packer:
                 sizes = (0, layer.kernel_size, layer.stride, layer.padding, 0)
             elif isinstance(layer, Linear):
                 sizes = (layer.out_features, 0, 0, 0, 0)
-            layers += (
-                _KIND[layer.kind], len(inputs) - begin, len(layer.inputs), *sizes,
-                bits.input_bits, bits.weight_bits, bits.output_bits,
-            )  # fmt: skip
-            inputs += layer.inputs
-        self.end()
+            widths = bits.input_bits, bits.weight_bits, bits.output_bits
+            self.add_layer(_KIND[layer.kind], layer.inputs, sizes, widths)
+        shape = network.input_shape
+        self.end((shape.channels, shape.height, shape.width))
 
-    def end(self) -> None:
-        """End the network whose layers were added."""
-        self.starts.append(len(self.layers) // len(LAYER.names or ()))
-        self.input_starts.append(len(self.inputs))
+    def add_layer(self, kind: int, inputs: Sequence[int], sizes: Sequence[int], bits: Sequence[int]) -> None:
+        """Add a layer; its sizes are out_channels, kernel_size, stride, padding, groups."""
+        place = len(self._inputs)
+        self._layers += (kind, place - self._input_starts[-1], len(inputs), *sizes, *bits)
+        self._inputs += inputs
+
+    def end(self, image: Sequence[int]) -> None:
+        """End the network whose layers were added; its image has channels, height, width."""
+        self._images += image
+        self._starts.append(len(self._layers) // len(LAYER.names or ()))
+        self._input_starts.append(len(self._inputs))
+
+    def drop(self) -> None:
+        """Forget the layers of the network that has not ended."""
+        del self._layers[self._starts[-1] * len(LAYER.names or ()) :]
+        del self._inputs[self._input_starts[-1] :]
 
     def packed(self) -> Packed:
         """Make the arrays."""
         return Packed(
-            np.array(self.images, np.int64).reshape(-1, 3),
-            np.array(self.starts, np.int64),
-            np.array(self.layers, np.int64).view(LAYER),
-            np.array(self.input_starts, np.int64),
-            np.array(self.inputs, np.int64),
+            np.array(self._images, np.int64).reshape(-1, 3),
+            np.array(self._starts, np.int64),
+            np.array(self._layers, np.int64).view(LAYER),
+            np.array(self._input_starts, np.int64),
+            np.array(self._inputs, np.int64),
         )
 
 

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from services.common.pb.imcnas.v1 import candidate_pb2 as _candidate_pb2
 from services.common.pb.imcnas.v1 import network_pb2 as _network_pb2
 import builtins as _builtins
 import sys
@@ -19,6 +20,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _Detail:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DetailEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Detail.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DETAIL_UNSPECIFIED: _Detail.ValueType  # 0
+    """Not set: modules."""
+    DETAIL_TOTALS: _Detail.ValueType  # 1
+    """The network's totals."""
+    DETAIL_LAYERS: _Detail.ValueType  # 2
+    """Totals, and each layer without its modules."""
+    DETAIL_MODULES: _Detail.ValueType  # 3
+    """All there is."""
+
+class Detail(_Detail, metaclass=_DetailEnumTypeWrapper):
+    """How much of a report is made."""
+
+DETAIL_UNSPECIFIED: Detail.ValueType  # 0
+"""Not set: modules."""
+DETAIL_TOTALS: Detail.ValueType  # 1
+"""The network's totals."""
+DETAIL_LAYERS: Detail.ValueType  # 2
+"""Totals, and each layer without its modules."""
+DETAIL_MODULES: Detail.ValueType  # 3
+"""All there is."""
+Global___Detail: _TypeAlias = Detail  # noqa: Y015
 
 class _DeviceKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -1200,7 +1229,7 @@ class LayerCost(_message.Message):
     """What the layer adds to the chip's energy, in nanojoules."""
     @_builtins.property
     def latency(self) -> Global___LatencyBreakdown:
-        """Busy time by module."""
+        """Busy time by module; with detail modules, as the three below."""
 
     @_builtins.property
     def area(self) -> Global___AreaBreakdown:
@@ -1292,7 +1321,7 @@ class CostReport(_message.Message):
     """Physical crossbars in use."""
     @_builtins.property
     def latency(self) -> Global___LatencyBreakdown:
-        """Sum over the layers."""
+        """Sum over the layers; with detail modules, as the six below."""
 
     @_builtins.property
     def area(self) -> Global___AreaBreakdown:
@@ -1320,7 +1349,7 @@ class CostReport(_message.Message):
 
     @_builtins.property
     def layers(self) -> _containers.RepeatedCompositeFieldContainer[Global___LayerCost]:
-        """In the order of the network's layers."""
+        """In the order of the network's layers; none with detail totals."""
 
     def __init__(
         self,
@@ -1392,11 +1421,496 @@ class HwOracleServiceEvaluateRequest(_message.Message):
     NETWORK_FIELD_NUMBER: _builtins.int
     PRESET_FIELD_NUMBER: _builtins.int
     CONFIG_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    preset: _builtins.str
+    """Name of one of the oracle's presets."""
+    detail: Global___Detail.ValueType
+    """How much of the report is wanted."""
+    @_builtins.property
+    def network(self) -> _network_pb2.LayerList:
+        """The network."""
+
+    @_builtins.property
+    def config(self) -> Global___ChipConfig:
+        """The chip itself."""
+
+    def __init__(
+        self,
+        *,
+        network: _network_pb2.LayerList | None = ...,
+        preset: _builtins.str = ...,
+        config: Global___ChipConfig | None = ...,
+        detail: Global___Detail.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chip", b"chip", "config", b"config", "network", b"network", "preset", b"preset"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chip", b"chip", "config", b"config", "detail", b"detail", "network", b"network", "preset", b"preset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_chip: _TypeAlias = _typing.Literal["preset", "config"]  # noqa: Y015
+    _WhichOneofArgType_chip: _TypeAlias = _typing.Literal["chip", b"chip"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_chip) -> _WhichOneofReturnType_chip | None: ...
+
+Global___HwOracleServiceEvaluateRequest: _TypeAlias = HwOracleServiceEvaluateRequest  # noqa: Y015
+
+@_typing.final
+class HwOracleServiceEvaluateResponse(_message.Message):
+    """What the network costs on the chip."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def report(self) -> Global___CostReport:
+        """Totals, and what else was asked for."""
+
+    def __init__(
+        self,
+        *,
+        report: Global___CostReport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HwOracleServiceEvaluateResponse: _TypeAlias = HwOracleServiceEvaluateResponse  # noqa: Y015
+
+@_typing.final
+class FieldViolation(_message.Message):
+    """One field that is wrong."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """Its path, such as layers[3].conv2d.kernel_size."""
+    description: _builtins.str
+    """What was got, what is allowed, and the fix."""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        description: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "field", b"field"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FieldViolation: _TypeAlias = FieldViolation  # noqa: Y015
+
+@_typing.final
+class ErrorReport(_message.Message):
+    """Why one of many was not evaluated: what a call for it alone would have failed with."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    VIOLATIONS_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Stable name of the kind of error, such as INVALID_NETWORK."""
+    message: _builtins.str
+    """For people."""
+    @_builtins.property
+    def violations(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldViolation]:
+        """The fields at fault; none where no single field is."""
+
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+        violations: _abc.Iterable[Global___FieldViolation] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "reason", b"reason", "violations", b"violations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ErrorReport: _TypeAlias = ErrorReport  # noqa: Y015
+
+@_typing.final
+class EvaluationResult(_message.Message):
+    """What became of one of many networks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPORT_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def report(self) -> Global___CostReport:
+        """Totals, and what else was asked for."""
+
+    @_builtins.property
+    def error(self) -> Global___ErrorReport:
+        """Why the network could not be evaluated."""
+
+    def __init__(
+        self,
+        *,
+        report: Global___CostReport | None = ...,
+        error: Global___ErrorReport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "report", b"report", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "report", b"report", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["report", "error"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___EvaluationResult: _TypeAlias = EvaluationResult  # noqa: Y015
+
+@_typing.final
+class HwOracleServiceBatchEvaluateRequest(_message.Message):
+    """Many networks on one chip."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NETWORKS_FIELD_NUMBER: _builtins.int
+    PRESET_FIELD_NUMBER: _builtins.int
+    CONFIG_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    preset: _builtins.str
+    """Name of one of the oracle's presets."""
+    detail: Global___Detail.ValueType
+    """How much of each report is wanted."""
+    @_builtins.property
+    def networks(self) -> _containers.RepeatedCompositeFieldContainer[_network_pb2.LayerList]:
+        """The networks, at most as many as GetServerInfo says."""
+
+    @_builtins.property
+    def config(self) -> Global___ChipConfig:
+        """The chip itself."""
+
+    def __init__(
+        self,
+        *,
+        networks: _abc.Iterable[_network_pb2.LayerList] | None = ...,
+        preset: _builtins.str = ...,
+        config: Global___ChipConfig | None = ...,
+        detail: Global___Detail.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chip", b"chip", "config", b"config", "preset", b"preset"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chip", b"chip", "config", b"config", "detail", b"detail", "networks", b"networks", "preset", b"preset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_chip: _TypeAlias = _typing.Literal["preset", "config"]  # noqa: Y015
+    _WhichOneofArgType_chip: _TypeAlias = _typing.Literal["chip", b"chip"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_chip) -> _WhichOneofReturnType_chip | None: ...
+
+Global___HwOracleServiceBatchEvaluateRequest: _TypeAlias = HwOracleServiceBatchEvaluateRequest  # noqa: Y015
+
+@_typing.final
+class HwOracleServiceBatchEvaluateResponse(_message.Message):
+    """What the networks cost on the chip."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___EvaluationResult]:
+        """One a network, in the order of the networks."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___EvaluationResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HwOracleServiceBatchEvaluateResponse: _TypeAlias = HwOracleServiceBatchEvaluateResponse  # noqa: Y015
+
+@_typing.final
+class HwOracleServiceEvaluateCandidatesRequest(_message.Message):
+    """Candidates of one search space for one kind of image on one chip."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPACE_FIELD_NUMBER: _builtins.int
+    INPUT_SHAPE_FIELD_NUMBER: _builtins.int
+    CLASSES_FIELD_NUMBER: _builtins.int
+    BITS_FIELD_NUMBER: _builtins.int
+    PRESET_FIELD_NUMBER: _builtins.int
+    CONFIG_FIELD_NUMBER: _builtins.int
+    DEPTHS_FIELD_NUMBER: _builtins.int
+    CHOICES_FIELD_NUMBER: _builtins.int
+    classes: _builtins.int
+    """Classes of the data set."""
+    preset: _builtins.str
+    """Name of one of the oracle's presets."""
+    @_builtins.property
+    def space(self) -> _candidate_pb2.SearchSpace:
+        """The space."""
+
+    @_builtins.property
+    def input_shape(self) -> _network_pb2.Shape:
+        """Shape of an image: square, at least 2 wide."""
+
+    @_builtins.property
+    def bits(self) -> _network_pb2.Bits:
+        """Bits of every layer; the default bits if not set."""
+
+    @_builtins.property
+    def config(self) -> Global___ChipConfig:
+        """The chip itself."""
+
+    @_builtins.property
+    def depths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Number of blocks of each candidate; at most as many candidates as GetServerInfo says."""
+
+    @_builtins.property
+    def choices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The blocks of all candidates, one after the other, each by its number in the space: the place of its type
+        among block_types, times the number of kernel_counts, plus the place of its kernels among these.
+        """
+
+    def __init__(
+        self,
+        *,
+        space: _candidate_pb2.SearchSpace | None = ...,
+        input_shape: _network_pb2.Shape | None = ...,
+        classes: _builtins.int | None = ...,
+        bits: _network_pb2.Bits | None = ...,
+        preset: _builtins.str = ...,
+        config: Global___ChipConfig | None = ...,
+        depths: _abc.Iterable[_builtins.int] | None = ...,
+        choices: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_classes", b"_classes", "bits", b"bits", "chip", b"chip", "classes", b"classes", "config", b"config", "input_shape", b"input_shape", "preset", b"preset", "space", b"space"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_classes", b"_classes", "bits", b"bits", "chip", b"chip", "choices", b"choices", "classes", b"classes", "config", b"config", "depths", b"depths", "input_shape", b"input_shape", "preset", b"preset", "space", b"space"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__classes: _TypeAlias = _typing.Literal["classes"]  # noqa: Y015
+    _WhichOneofArgType__classes: _TypeAlias = _typing.Literal["_classes", b"_classes"]  # noqa: Y015
+    _WhichOneofReturnType_chip: _TypeAlias = _typing.Literal["preset", "config"]  # noqa: Y015
+    _WhichOneofArgType_chip: _TypeAlias = _typing.Literal["chip", b"chip"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__classes) -> _WhichOneofReturnType__classes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_chip) -> _WhichOneofReturnType_chip | None: ...
+
+Global___HwOracleServiceEvaluateCandidatesRequest: _TypeAlias = HwOracleServiceEvaluateCandidatesRequest  # noqa: Y015
+
+@_typing.final
+class CandidateError(_message.Message):
+    """Why one candidate was not evaluated."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Its place in the request."""
+    @_builtins.property
+    def error(self) -> Global___ErrorReport:
+        """What a call for it alone would have failed with."""
+
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        error: Global___ErrorReport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "index", b"index"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CandidateError: _TypeAlias = CandidateError  # noqa: Y015
+
+@_typing.final
+class CandidateCosts(_message.Message):
+    """What candidates cost: one value a candidate in every list, in their order; NaN and 0 of one that failed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    CHIP_HASH_FIELD_NUMBER: _builtins.int
+    LATENCY_NS_FIELD_NUMBER: _builtins.int
+    ENERGY_NJ_FIELD_NUMBER: _builtins.int
+    AREA_UM2_FIELD_NUMBER: _builtins.int
+    POWER_W_FIELD_NUMBER: _builtins.int
+    TILES_FIELD_NUMBER: _builtins.int
+    CROSSBARS_FIELD_NUMBER: _builtins.int
+    MACS_FIELD_NUMBER: _builtins.int
+    PARAMS_FIELD_NUMBER: _builtins.int
+    ERRORS_FIELD_NUMBER: _builtins.int
+    model_version: _builtins.str
+    """Version of the equations."""
+    chip_hash: _builtins.str
+    """Hash of the chip."""
+    @_builtins.property
+    def latency_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """From the input's arrival to the last output, in nanoseconds."""
+
+    @_builtins.property
+    def energy_nj(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Of one inference, in nanojoules."""
+
+    @_builtins.property
+    def area_um2(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Of the tiles in use, in square micrometres."""
+
+    @_builtins.property
+    def power_w(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Of all modules at once, in watts."""
+
+    @_builtins.property
+    def tiles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Tiles in use."""
+
+    @_builtins.property
+    def crossbars(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Physical crossbars in use."""
+
+    @_builtins.property
+    def macs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Multiply-accumulate operations of one inference."""
+
+    @_builtins.property
+    def params(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Trainable values: weights and biases."""
+
+    @_builtins.property
+    def errors(self) -> _containers.RepeatedCompositeFieldContainer[Global___CandidateError]:
+        """The candidates that failed."""
+
+    def __init__(
+        self,
+        *,
+        model_version: _builtins.str = ...,
+        chip_hash: _builtins.str = ...,
+        latency_ns: _abc.Iterable[_builtins.float] | None = ...,
+        energy_nj: _abc.Iterable[_builtins.float] | None = ...,
+        area_um2: _abc.Iterable[_builtins.float] | None = ...,
+        power_w: _abc.Iterable[_builtins.float] | None = ...,
+        tiles: _abc.Iterable[_builtins.int] | None = ...,
+        crossbars: _abc.Iterable[_builtins.int] | None = ...,
+        macs: _abc.Iterable[_builtins.int] | None = ...,
+        params: _abc.Iterable[_builtins.int] | None = ...,
+        errors: _abc.Iterable[Global___CandidateError] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["area_um2", b"area_um2", "chip_hash", b"chip_hash", "crossbars", b"crossbars", "energy_nj", b"energy_nj", "errors", b"errors", "latency_ns", b"latency_ns", "macs", b"macs", "model_version", b"model_version", "params", b"params", "power_w", b"power_w", "tiles", b"tiles"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CandidateCosts: _TypeAlias = CandidateCosts  # noqa: Y015
+
+@_typing.final
+class HwOracleServiceEvaluateCandidatesResponse(_message.Message):
+    """What the candidates cost on the chip."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COSTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def costs(self) -> Global___CandidateCosts:
+        """The costs."""
+
+    def __init__(
+        self,
+        *,
+        costs: Global___CandidateCosts | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["costs", b"costs"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["costs", b"costs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HwOracleServiceEvaluateCandidatesResponse: _TypeAlias = HwOracleServiceEvaluateCandidatesResponse  # noqa: Y015
+
+@_typing.final
+class HwOracleServiceEvaluateStreamRequest(_message.Message):
+    """One network of a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NETWORK_FIELD_NUMBER: _builtins.int
+    PRESET_FIELD_NUMBER: _builtins.int
+    CONFIG_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    preset: _builtins.str
+    """Name of one of the oracle's presets."""
+    detail: Global___Detail.ValueType
+    """How much of the report is wanted."""
+    @_builtins.property
+    def network(self) -> _network_pb2.LayerList:
+        """The network."""
+
+    @_builtins.property
+    def config(self) -> Global___ChipConfig:
+        """The chip itself."""
+
+    def __init__(
+        self,
+        *,
+        network: _network_pb2.LayerList | None = ...,
+        preset: _builtins.str = ...,
+        config: Global___ChipConfig | None = ...,
+        detail: Global___Detail.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chip", b"chip", "config", b"config", "network", b"network", "preset", b"preset"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chip", b"chip", "config", b"config", "detail", b"detail", "network", b"network", "preset", b"preset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_chip: _TypeAlias = _typing.Literal["preset", "config"]  # noqa: Y015
+    _WhichOneofArgType_chip: _TypeAlias = _typing.Literal["chip", b"chip"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_chip) -> _WhichOneofReturnType_chip | None: ...
+
+Global___HwOracleServiceEvaluateStreamRequest: _TypeAlias = HwOracleServiceEvaluateStreamRequest  # noqa: Y015
+
+@_typing.final
+class HwOracleServiceEvaluateStreamResponse(_message.Message):
+    """What became of one network of a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def result(self) -> Global___EvaluationResult:
+        """Its report, or why there is none."""
+
+    def __init__(
+        self,
+        *,
+        result: Global___EvaluationResult | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HwOracleServiceEvaluateStreamResponse: _TypeAlias = HwOracleServiceEvaluateStreamResponse  # noqa: Y015
+
+@_typing.final
+class HwOracleServiceValidateRequest(_message.Message):
+    """A network, a chip, or both."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NETWORK_FIELD_NUMBER: _builtins.int
+    PRESET_FIELD_NUMBER: _builtins.int
+    CONFIG_FIELD_NUMBER: _builtins.int
     preset: _builtins.str
     """Name of one of the oracle's presets."""
     @_builtins.property
     def network(self) -> _network_pb2.LayerList:
-        """The network."""
+        """The network, if it is to be checked."""
 
     @_builtins.property
     def config(self) -> Global___ChipConfig:
@@ -1417,31 +1931,154 @@ class HwOracleServiceEvaluateRequest(_message.Message):
     _WhichOneofArgType_chip: _TypeAlias = _typing.Literal["chip", b"chip"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_chip) -> _WhichOneofReturnType_chip | None: ...
 
-Global___HwOracleServiceEvaluateRequest: _TypeAlias = HwOracleServiceEvaluateRequest  # noqa: Y015
+Global___HwOracleServiceValidateRequest: _TypeAlias = HwOracleServiceValidateRequest  # noqa: Y015
 
 @_typing.final
-class HwOracleServiceEvaluateResponse(_message.Message):
-    """What the network costs on the chip."""
+class HwOracleServiceValidateResponse(_message.Message):
+    """What is wrong."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    REPORT_FIELD_NUMBER: _builtins.int
+    ERRORS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def report(self) -> Global___CostReport:
-        """Totals, breakdown and layers."""
+    def errors(self) -> _containers.RepeatedCompositeFieldContainer[Global___ErrorReport]:
+        """One an error: of the network, of the chip, else of the network on the chip. None: it can be evaluated."""
 
     def __init__(
         self,
         *,
-        report: Global___CostReport | None = ...,
+        errors: _abc.Iterable[Global___ErrorReport] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["errors", b"errors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___HwOracleServiceEvaluateResponse: _TypeAlias = HwOracleServiceEvaluateResponse  # noqa: Y015
+Global___HwOracleServiceValidateResponse: _TypeAlias = HwOracleServiceValidateResponse  # noqa: Y015
+
+@_typing.final
+class HwOracleServiceListChipsRequest(_message.Message):
+    """Asks for the chips."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HwOracleServiceListChipsRequest: _TypeAlias = HwOracleServiceListChipsRequest  # noqa: Y015
+
+@_typing.final
+class ChipInfo(_message.Message):
+    """A chip that the oracle knows by name."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    CHIP_HASH_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    title: _builtins.str
+    """What it is, in a line."""
+    chip_hash: _builtins.str
+    """Hash of its configuration, as in reports."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        title: _builtins.str = ...,
+        chip_hash: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chip_hash", b"chip_hash", "name", b"name", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChipInfo: _TypeAlias = ChipInfo  # noqa: Y015
+
+@_typing.final
+class HwOracleServiceListChipsResponse(_message.Message):
+    """The chips."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHIPS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def chips(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChipInfo]:
+        """In the order of their names."""
+
+    def __init__(
+        self,
+        *,
+        chips: _abc.Iterable[Global___ChipInfo] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chips", b"chips"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HwOracleServiceListChipsResponse: _TypeAlias = HwOracleServiceListChipsResponse  # noqa: Y015
+
+@_typing.final
+class HwOracleServiceGetChipRequest(_message.Message):
+    """Asks for a chip."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HwOracleServiceGetChipRequest: _TypeAlias = HwOracleServiceGetChipRequest  # noqa: Y015
+
+@_typing.final
+class HwOracleServiceGetChipResponse(_message.Message):
+    """The chip."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INFO_FIELD_NUMBER: _builtins.int
+    CONFIG_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def info(self) -> Global___ChipInfo:
+        """Name, title and hash."""
+
+    @_builtins.property
+    def config(self) -> Global___ChipConfig:
+        """All of its values."""
+
+    def __init__(
+        self,
+        *,
+        info: Global___ChipInfo | None = ...,
+        config: Global___ChipConfig | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "info", b"info"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "info", b"info"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HwOracleServiceGetChipResponse: _TypeAlias = HwOracleServiceGetChipResponse  # noqa: Y015
 
 @_typing.final
 class HwOracleServiceGetServerInfoRequest(_message.Message):
@@ -1468,8 +2105,14 @@ class HwOracleServiceGetServerInfoResponse(_message.Message):
 
     INFO_FIELD_NUMBER: _builtins.int
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _builtins.int
+    MAX_NETWORKS_FIELD_NUMBER: _builtins.int
+    MAX_CANDIDATES_FIELD_NUMBER: _builtins.int
     max_message_bytes: _builtins.int
     """Largest message accepted, in bytes."""
+    max_networks: _builtins.int
+    """Most networks of one BatchEvaluate."""
+    max_candidates: _builtins.int
+    """Most candidates of one EvaluateCandidates."""
     @_builtins.property
     def info(self) -> Global___OracleInfo:
         """Versions and presets."""
@@ -1479,10 +2122,12 @@ class HwOracleServiceGetServerInfoResponse(_message.Message):
         *,
         info: Global___OracleInfo | None = ...,
         max_message_bytes: _builtins.int = ...,
+        max_networks: _builtins.int = ...,
+        max_candidates: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["info", b"info"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["info", b"info", "max_message_bytes", b"max_message_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["info", b"info", "max_candidates", b"max_candidates", "max_message_bytes", b"max_message_bytes", "max_networks", b"max_networks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -40,6 +40,36 @@ class HwOracleServiceStub:
                 request_serializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceEvaluateRequest.SerializeToString,
                 response_deserializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceEvaluateResponse.FromString,
                 _registered_method=True)
+        self.BatchEvaluate = channel.unary_unary(
+                '/imcnas.v1.HwOracleService/BatchEvaluate',
+                request_serializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceBatchEvaluateRequest.SerializeToString,
+                response_deserializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceBatchEvaluateResponse.FromString,
+                _registered_method=True)
+        self.EvaluateCandidates = channel.unary_unary(
+                '/imcnas.v1.HwOracleService/EvaluateCandidates',
+                request_serializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceEvaluateCandidatesRequest.SerializeToString,
+                response_deserializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceEvaluateCandidatesResponse.FromString,
+                _registered_method=True)
+        self.EvaluateStream = channel.stream_stream(
+                '/imcnas.v1.HwOracleService/EvaluateStream',
+                request_serializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceEvaluateStreamRequest.SerializeToString,
+                response_deserializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceEvaluateStreamResponse.FromString,
+                _registered_method=True)
+        self.Validate = channel.unary_unary(
+                '/imcnas.v1.HwOracleService/Validate',
+                request_serializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceValidateRequest.SerializeToString,
+                response_deserializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceValidateResponse.FromString,
+                _registered_method=True)
+        self.ListChips = channel.unary_unary(
+                '/imcnas.v1.HwOracleService/ListChips',
+                request_serializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceListChipsRequest.SerializeToString,
+                response_deserializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceListChipsResponse.FromString,
+                _registered_method=True)
+        self.GetChip = channel.unary_unary(
+                '/imcnas.v1.HwOracleService/GetChip',
+                request_serializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceGetChipRequest.SerializeToString,
+                response_deserializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceGetChipResponse.FromString,
+                _registered_method=True)
         self.GetServerInfo = channel.unary_unary(
                 '/imcnas.v1.HwOracleService/GetServerInfo',
                 request_serializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceGetServerInfoRequest.SerializeToString,
@@ -53,6 +83,48 @@ class HwOracleServiceServicer:
 
     def Evaluate(self, request, context):
         """Evaluates one network on one chip.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchEvaluate(self, request, context):
+        """Evaluates many networks on one chip, in order; one that fails does not fail the others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EvaluateCandidates(self, request, context):
+        """Evaluates candidates of a search space, packed: the totals alone, the fastest way there is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EvaluateStream(self, request_iterator, context):
+        """Evaluates networks as they come, and answers each in order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Validate(self, request, context):
+        """Says everything that is wrong with a network, a chip, or the two together; evaluates nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListChips(self, request, context):
+        """Lists the chips that the oracle knows by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetChip(self, request, context):
+        """Tells all of a chip that the oracle knows by name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,6 +144,36 @@ def add_HwOracleServiceServicer_to_server(servicer, server):
                     servicer.Evaluate,
                     request_deserializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceEvaluateRequest.FromString,
                     response_serializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceEvaluateResponse.SerializeToString,
+            ),
+            'BatchEvaluate': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchEvaluate,
+                    request_deserializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceBatchEvaluateRequest.FromString,
+                    response_serializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceBatchEvaluateResponse.SerializeToString,
+            ),
+            'EvaluateCandidates': grpc.unary_unary_rpc_method_handler(
+                    servicer.EvaluateCandidates,
+                    request_deserializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceEvaluateCandidatesRequest.FromString,
+                    response_serializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceEvaluateCandidatesResponse.SerializeToString,
+            ),
+            'EvaluateStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.EvaluateStream,
+                    request_deserializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceEvaluateStreamRequest.FromString,
+                    response_serializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceEvaluateStreamResponse.SerializeToString,
+            ),
+            'Validate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Validate,
+                    request_deserializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceValidateRequest.FromString,
+                    response_serializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceValidateResponse.SerializeToString,
+            ),
+            'ListChips': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListChips,
+                    request_deserializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceListChipsRequest.FromString,
+                    response_serializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceListChipsResponse.SerializeToString,
+            ),
+            'GetChip': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetChip,
+                    request_deserializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceGetChipRequest.FromString,
+                    response_serializer=imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceGetChipResponse.SerializeToString,
             ),
             'GetServerInfo': grpc.unary_unary_rpc_method_handler(
                     servicer.GetServerInfo,
@@ -107,6 +209,168 @@ class HwOracleService:
             '/imcnas.v1.HwOracleService/Evaluate',
             imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceEvaluateRequest.SerializeToString,
             imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceEvaluateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchEvaluate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imcnas.v1.HwOracleService/BatchEvaluate',
+            imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceBatchEvaluateRequest.SerializeToString,
+            imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceBatchEvaluateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EvaluateCandidates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imcnas.v1.HwOracleService/EvaluateCandidates',
+            imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceEvaluateCandidatesRequest.SerializeToString,
+            imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceEvaluateCandidatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EvaluateStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/imcnas.v1.HwOracleService/EvaluateStream',
+            imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceEvaluateStreamRequest.SerializeToString,
+            imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceEvaluateStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Validate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imcnas.v1.HwOracleService/Validate',
+            imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceValidateRequest.SerializeToString,
+            imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceValidateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListChips(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imcnas.v1.HwOracleService/ListChips',
+            imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceListChipsRequest.SerializeToString,
+            imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceListChipsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetChip(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imcnas.v1.HwOracleService/GetChip',
+            imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceGetChipRequest.SerializeToString,
+            imcnas_dot_v1_dot_hw__oracle__pb2.HwOracleServiceGetChipResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,18 @@ class HwOracleServiceStub:
     def __new__(cls, channel: _aio.Channel) -> HwOracleServiceAsyncStub: ...
     Evaluate: _grpc.UnaryUnaryMultiCallable[_hw_oracle_pb2.HwOracleServiceEvaluateRequest, _hw_oracle_pb2.HwOracleServiceEvaluateResponse]
     """Evaluates one network on one chip."""
+    BatchEvaluate: _grpc.UnaryUnaryMultiCallable[_hw_oracle_pb2.HwOracleServiceBatchEvaluateRequest, _hw_oracle_pb2.HwOracleServiceBatchEvaluateResponse]
+    """Evaluates many networks on one chip, in order; one that fails does not fail the others."""
+    EvaluateCandidates: _grpc.UnaryUnaryMultiCallable[_hw_oracle_pb2.HwOracleServiceEvaluateCandidatesRequest, _hw_oracle_pb2.HwOracleServiceEvaluateCandidatesResponse]
+    """Evaluates candidates of a search space, packed: the totals alone, the fastest way there is."""
+    EvaluateStream: _grpc.StreamStreamMultiCallable[_hw_oracle_pb2.HwOracleServiceEvaluateStreamRequest, _hw_oracle_pb2.HwOracleServiceEvaluateStreamResponse]
+    """Evaluates networks as they come, and answers each in order."""
+    Validate: _grpc.UnaryUnaryMultiCallable[_hw_oracle_pb2.HwOracleServiceValidateRequest, _hw_oracle_pb2.HwOracleServiceValidateResponse]
+    """Says everything that is wrong with a network, a chip, or the two together; evaluates nothing."""
+    ListChips: _grpc.UnaryUnaryMultiCallable[_hw_oracle_pb2.HwOracleServiceListChipsRequest, _hw_oracle_pb2.HwOracleServiceListChipsResponse]
+    """Lists the chips that the oracle knows by name."""
+    GetChip: _grpc.UnaryUnaryMultiCallable[_hw_oracle_pb2.HwOracleServiceGetChipRequest, _hw_oracle_pb2.HwOracleServiceGetChipResponse]
+    """Tells all of a chip that the oracle knows by name."""
     GetServerInfo: _grpc.UnaryUnaryMultiCallable[_hw_oracle_pb2.HwOracleServiceGetServerInfoRequest, _hw_oracle_pb2.HwOracleServiceGetServerInfoResponse]
     """Says what this oracle is, and its limits."""
 
@@ -45,6 +57,18 @@ class HwOracleServiceAsyncStub(HwOracleServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Evaluate: _aio.UnaryUnaryMultiCallable[_hw_oracle_pb2.HwOracleServiceEvaluateRequest, _hw_oracle_pb2.HwOracleServiceEvaluateResponse]  # type: ignore[assignment]
     """Evaluates one network on one chip."""
+    BatchEvaluate: _aio.UnaryUnaryMultiCallable[_hw_oracle_pb2.HwOracleServiceBatchEvaluateRequest, _hw_oracle_pb2.HwOracleServiceBatchEvaluateResponse]  # type: ignore[assignment]
+    """Evaluates many networks on one chip, in order; one that fails does not fail the others."""
+    EvaluateCandidates: _aio.UnaryUnaryMultiCallable[_hw_oracle_pb2.HwOracleServiceEvaluateCandidatesRequest, _hw_oracle_pb2.HwOracleServiceEvaluateCandidatesResponse]  # type: ignore[assignment]
+    """Evaluates candidates of a search space, packed: the totals alone, the fastest way there is."""
+    EvaluateStream: _aio.StreamStreamMultiCallable[_hw_oracle_pb2.HwOracleServiceEvaluateStreamRequest, _hw_oracle_pb2.HwOracleServiceEvaluateStreamResponse]  # type: ignore[assignment]
+    """Evaluates networks as they come, and answers each in order."""
+    Validate: _aio.UnaryUnaryMultiCallable[_hw_oracle_pb2.HwOracleServiceValidateRequest, _hw_oracle_pb2.HwOracleServiceValidateResponse]  # type: ignore[assignment]
+    """Says everything that is wrong with a network, a chip, or the two together; evaluates nothing."""
+    ListChips: _aio.UnaryUnaryMultiCallable[_hw_oracle_pb2.HwOracleServiceListChipsRequest, _hw_oracle_pb2.HwOracleServiceListChipsResponse]  # type: ignore[assignment]
+    """Lists the chips that the oracle knows by name."""
+    GetChip: _aio.UnaryUnaryMultiCallable[_hw_oracle_pb2.HwOracleServiceGetChipRequest, _hw_oracle_pb2.HwOracleServiceGetChipResponse]  # type: ignore[assignment]
+    """Tells all of a chip that the oracle knows by name."""
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_hw_oracle_pb2.HwOracleServiceGetServerInfoRequest, _hw_oracle_pb2.HwOracleServiceGetServerInfoResponse]  # type: ignore[assignment]
     """Says what this oracle is, and its limits."""
 
@@ -58,6 +82,54 @@ class HwOracleServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_hw_oracle_pb2.HwOracleServiceEvaluateResponse, _abc.Awaitable[_hw_oracle_pb2.HwOracleServiceEvaluateResponse]]:
         """Evaluates one network on one chip."""
+
+    @_abc_1.abstractmethod
+    def BatchEvaluate(
+        self,
+        request: _hw_oracle_pb2.HwOracleServiceBatchEvaluateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hw_oracle_pb2.HwOracleServiceBatchEvaluateResponse, _abc.Awaitable[_hw_oracle_pb2.HwOracleServiceBatchEvaluateResponse]]:
+        """Evaluates many networks on one chip, in order; one that fails does not fail the others."""
+
+    @_abc_1.abstractmethod
+    def EvaluateCandidates(
+        self,
+        request: _hw_oracle_pb2.HwOracleServiceEvaluateCandidatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hw_oracle_pb2.HwOracleServiceEvaluateCandidatesResponse, _abc.Awaitable[_hw_oracle_pb2.HwOracleServiceEvaluateCandidatesResponse]]:
+        """Evaluates candidates of a search space, packed: the totals alone, the fastest way there is."""
+
+    @_abc_1.abstractmethod
+    def EvaluateStream(
+        self,
+        request_iterator: _MaybeAsyncIterator[_hw_oracle_pb2.HwOracleServiceEvaluateStreamRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_hw_oracle_pb2.HwOracleServiceEvaluateStreamResponse], _abc.AsyncIterator[_hw_oracle_pb2.HwOracleServiceEvaluateStreamResponse]]:
+        """Evaluates networks as they come, and answers each in order."""
+
+    @_abc_1.abstractmethod
+    def Validate(
+        self,
+        request: _hw_oracle_pb2.HwOracleServiceValidateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hw_oracle_pb2.HwOracleServiceValidateResponse, _abc.Awaitable[_hw_oracle_pb2.HwOracleServiceValidateResponse]]:
+        """Says everything that is wrong with a network, a chip, or the two together; evaluates nothing."""
+
+    @_abc_1.abstractmethod
+    def ListChips(
+        self,
+        request: _hw_oracle_pb2.HwOracleServiceListChipsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hw_oracle_pb2.HwOracleServiceListChipsResponse, _abc.Awaitable[_hw_oracle_pb2.HwOracleServiceListChipsResponse]]:
+        """Lists the chips that the oracle knows by name."""
+
+    @_abc_1.abstractmethod
+    def GetChip(
+        self,
+        request: _hw_oracle_pb2.HwOracleServiceGetChipRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hw_oracle_pb2.HwOracleServiceGetChipResponse, _abc.Awaitable[_hw_oracle_pb2.HwOracleServiceGetChipResponse]]:
+        """Tells all of a chip that the oracle knows by name."""
 
     @_abc_1.abstractmethod
     def GetServerInfo(
