@@ -61,7 +61,10 @@ class Violation:
 
 def violation(field: str, got: object, wanted: str, fix: str = "") -> Violation:
     """Describe a wrong field in the one form that every message has."""
-    shown = repr(got)
+    try:
+        shown = repr(got)
+    except (ValueError, RecursionError):  # an integer of thousands of digits; tables within tables
+        shown = f"a huge {type(got).__name__}"
     if len(shown) > MAX_SHOWN:
         shown = f"{shown[:MAX_SHOWN]}..."
     description = f"got {shown}, wanted {wanted}"

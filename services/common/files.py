@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,9 @@ from typing import Any, TypeVar
 from services.common.errors import InvalidInput, NotFound, Violation
 
 T = TypeVar("T")
+
+MAX_CHARACTERS = 2**20
+"""Of a file that people write: a device that never ends is no such file."""
 
 
 def read_file(path: str, parse: Callable[[str], T], invalid: type[InvalidInput]) -> T:
@@ -20,10 +25,13 @@ def read_file(path: str, parse: Callable[[str], T], invalid: type[InvalidInput])
     NotFound
         No such file.
     InvalidInput
-        Of the class `invalid`: the file cannot be read, sets nothing, or `parse` refuses it.
+        Of the class `invalid`: the file cannot be read, is too long, sets nothing, or `parse` refuses it.
     """
     try:
-        text = Path(path).read_text("utf-8")
+        with open(path, encoding="utf-8") as file:
+            text = file.read(MAX_CHARACTERS + 1)
+        if len(text) > MAX_CHARACTERS:
+            raise invalid(f"this is too long: wanted at most {MAX_CHARACTERS} characters")
         if not any(line.strip() and line.strip()[0] not in "#;[" for line in text.splitlines()):
             raise invalid("this sets nothing: name at least one value")
         return parse(text)
@@ -41,3 +49,16 @@ def parse_toml(text: str, invalid: type[InvalidInput]) -> dict[str, Any]:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise invalid(f"this is no TOML: {error}") from None
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write beside `path`, then put it in its place, so that no reader sees half a file."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(temporary, 0o644)  # mkstemp's files are its owner's alone
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

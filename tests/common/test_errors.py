@@ -29,6 +29,14 @@ def test_a_long_value_is_cut_where_it_is_shown() -> None:
     assert wrong.description.endswith("..., wanted a name")
 
 
+def test_a_value_that_python_cannot_write_is_named_by_its_type() -> None:
+    deep: list[object] = []
+    for _ in range(10_000):
+        deep = [deep]
+    assert violation("f", 10**5000, "less").description == "got a huge int, wanted less"
+    assert violation("f", deep, "less").description == "got a huge list, wanted less"
+
+
 def test_what_is_missing_is_said_to_be() -> None:
     assert str(missing("chip", "preset or config")) == "chip: is missing, wanted preset or config"
 

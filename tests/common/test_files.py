@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from services.common.errors import InvalidCandidate, InvalidChip, InvalidInput, NotFound
+from services.common.files import write_file
 from services.common.space import load_space
 from services.hw_oracle.chips import load_chip
 
@@ -43,6 +44,24 @@ def test_a_file_that_is_not_there_is_not_found(load: Any, error: type[InvalidInp
     for path in ("a\0b.toml", "a" * 5000 + ".toml"):
         with pytest.raises(error, match="cannot be read"):
             load(path)
+
+
+@pytest.mark.parametrize(("load", "error"), LOADERS)
+def test_a_file_without_an_end_is_refused(load: Any, error: type[InvalidInput], tmp_path: Path) -> None:
+    file = tmp_path / "x.toml"
+    file.symlink_to("/dev/zero")
+    with pytest.raises(error, match=r"x\.toml: this is too long: wanted at most 1048576 characters"):
+        load(str(file))
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "x.txt"
+    write_file(file, b"old")
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    with pytest.raises(OSError, match="full"):
+        write_file(file, b"new")
+    assert file.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
