@@ -2,23 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import resources
-from typing import Any
 
-from services.common.codec import from_jsonable
-from services.common.errors import InvalidChip, InvalidInput, NotFound, one_of, violation
-from services.common.files import parse_toml, read_file
-from services.hw_oracle.simconfig import chip_from_simconfig
+from services.common.errors import InvalidChip, NotFound, one_of, violation
+from services.common.files import read_file
+from services.hw_oracle.chip_text import title
+from services.hw_oracle.chip_toml import chip_from_toml
+from services.hw_oracle.simconfig import read_simconfig
+from services.hw_oracle.simconfig_values import Ignored
 from services.hw_oracle.types import ChipConfig
 
-PRESETS = ("mnsim2_default",)
+DEFAULT = "mnsim2_default"
+"""Preset that equals `ChipConfig()`."""
+
+_FOLDER = resources.files("services.hw_oracle") / "presets"
+
+PRESETS = tuple(sorted(f.name.removesuffix(".toml") for f in _FOLDER.iterdir() if f.name.endswith(".toml")))
 """Chips that ship with the project, by name: `presets/<name>.toml` holds each with its citation."""
 
-DERIVED = "derived"
-"""How a TOML file spells None: TOML has no word for it."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedChip:
+    """A chip as it was asked for.
+
+    Parameters
+    ----------
+    name : str
+        Of the preset, or the path of the file.
+    title : str
+        First line of the file, where that is a comment.
+    chip : ChipConfig
+    ignored : tuple of Ignored
+        Keys of a SimConfig.ini that have no effect.
+    """
+
+    name: str
+    title: str
+    chip: ChipConfig
+    ignored: tuple[Ignored, ...] = ()
 
 
 def load_chip(name: str) -> ChipConfig:
+    """Read a chip by its name or from its file; raises as `read_chip`."""
+    return read_chip(name).chip
+
+
+def read_chip(name: str) -> NamedChip:
     """Read a chip by its name, or from the path of a .toml file or of an MNSIM 2.0 SimConfig (.ini).
 
     Raises
@@ -29,34 +59,19 @@ def load_chip(name: str) -> ChipConfig:
         The file's content is wrong; the file and the field are named.
     """
     if name in PRESETS:
-        folder = resources.files("services.hw_oracle") / "presets"
-        return chip_from_toml((folder / f"{name}.toml").read_text("utf-8"))
+        return _from_toml(name, (_FOLDER / f"{name}.toml").read_text("utf-8"))
     if name.endswith(".toml"):
-        return read_file(name, chip_from_toml, InvalidChip)
+        return read_file(name, lambda text: _from_toml(name, text), InvalidChip)
     if name.endswith(".ini"):
-        return read_file(name, chip_from_simconfig, InvalidChip)
+        return read_file(name, lambda text: _from_simconfig(name, text), InvalidChip)
     wanted = f"{one_of(PRESETS, name)}, or the path of a .toml or .ini file"
     raise NotFound.of(violation("chip", name, wanted))
 
 
-def chip_from_toml(text: str) -> ChipConfig:
-    """Read a chip from TOML: tables as the tree's nodes; what is left out has its default.
-
-    Raises
-    ------
-    InvalidChip
-        Not TOML, an unknown key, a wrong type or value; the path of the field is named.
-    """
-    table = parse_toml(text, InvalidChip)
-    try:
-        return from_jsonable(ChipConfig, _none_for_derived(table), "chip")
-    except InvalidChip:
-        raise
-    except InvalidInput as error:
-        raise InvalidChip(error.message, error.violations) from None
+def _from_toml(name: str, text: str) -> NamedChip:
+    return NamedChip(name=name, title=title(text), chip=chip_from_toml(text))
 
 
-def _none_for_derived(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _none_for_derived(item) for key, item in value.items()}
-    return None if value == DERIVED else value
+def _from_simconfig(name: str, text: str) -> NamedChip:
+    chip, ignored = read_simconfig(text)
+    return NamedChip(name=name, title=title(text), chip=chip, ignored=ignored)

@@ -19,6 +19,7 @@ BLOCKED = [
     "rich",
     "sklearn",
     "sqlalchemy",
+    "tomli_w",
     "torch",
     "typer",
 ]

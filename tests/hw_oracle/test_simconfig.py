@@ -8,7 +8,8 @@ import pytest
 
 from services.common.errors import InvalidChip
 from services.hw_oracle.converters import ADC_CHOICES, DAC_CHOICES
-from services.hw_oracle.simconfig import DEFAULTS, SOURCES, _sections, chip_from_simconfig
+from services.hw_oracle.simconfig import chip_from_simconfig, read_simconfig
+from services.hw_oracle.simconfig_keys import sections, sources, without_effect
 from services.hw_oracle.types import ChipConfig, DeviceKind, PimType, Placement
 
 GATE_UM2 = 17.28 * 0.18
@@ -97,15 +98,24 @@ def test_sub_position_needs_pairs() -> None:
         ("Device_Tech = 1", "this is no SimConfig.ini"),
         ("[Tile levl]", r"\[Tile levl\]: unknown section, .*did you mean Tile level"),
         ("[Tile level]\nPE_Nums = 2,2", "unknown key, .*did you mean"),
+        ("[Tile level]\nGroup_Num = 2", r"unknown key, wanted it in \[Process element level\]"),
+        ("[Architecture level]\nBuffer_Capacity = 16", "unknown key, .*did you mean LUT_Capacity"),
+        ("[Tile level]\nPE_Num = 2,2\npe_num = 3,3", "pe_num: is given twice"),
+        ("[Tile level]\nPE_Num = 2,2\nPE_Num = 3,3", "this is no SimConfig.ini"),
+        ("[DEFAULT]\nPE_Num = 2,2", r"\[DEFAULT\]: unknown section"),
+        ("[Crossbar level]\nCell_Type = 2T1R", "Cell_Type: got '2T1R', wanted one of 1T1R, 0T1R"),
+        ("[Device level]\nDevice_Resistance = 1e6,nan", "wanted 2 finite numbers"),
         ("[Tile level]\nPE_Num = 2", "PE_Num: got '2', wanted 2 whole numbers"),
         ("[Tile level]\nPE_Num = -2,2", "chip.tile.pes"),
         (
             "[Digital module]\nDigital_Frequency = fast",
-            "Digital_Frequency: got 'fast', wanted one of the numbers",
+            "Digital_Frequency: got 'fast', wanted a finite number",
         ),
-        ("[Digital module]\nDigital_Frequency = nan", "chip.clock_mhz: got nan"),
-        ("[Device level]\nDevice_Level = 3", "Device_Resistance: got '1e6,1e4', wanted 3 numbers"),
-        ("[Device level]\nRead_Voltage = 1", "Read_Voltage: got '1', wanted 2 numbers"),
+        ("[Digital module]\nDigital_Frequency = nan", "Digital_Frequency: got 'nan', wanted a finite number"),
+        ("[Digital module]\nShiftReg_Tech = -inf", "ShiftReg_Tech: got '-inf', wanted a whole number"),
+        ("[Crossbar level]\nTransistor_Tech = 28.5", "Transistor_Tech: got '28.5', wanted a whole number"),
+        ("[Device level]\nDevice_Level = 3", "Device_Resistance: got '1e6,1e4', wanted 3 finite numbers"),
+        ("[Device level]\nRead_Voltage = 1", "Read_Voltage: got '1', wanted 2 finite numbers"),
         ("[Device level]\nDevice_Type = RAM", "Device_Type: got 'RAM', .*did you mean SRAM"),
         ("[Interface level]\nDAC_Choice = 8", "DAC_Choice: got 8, wanted one of 1, 2, 3, 4, 5, 6, 7, -1"),
         ("[Interface level]\nADC_Choice = 0", "ADC_Choice: got 0"),
@@ -124,15 +134,126 @@ def test_a_wrong_file_is_refused_by_key(text: str, message: str) -> None:
         chip_from_simconfig(text)
 
 
-def test_every_key_that_a_field_comes_from_is_one() -> None:
+def test_all_mistakes_of_a_file_are_told_at_once() -> None:
+    text = """
+[Tile level]
+PE_Nums = 2,2
+Pooling_unit_num = 9
+[Interface level]
+DAC_Choice = 8
+[Crossbar level]
+Subarray_Size = 100
+[Digital module]
+Digital_Frequency = 0
+"""
+    with pytest.raises(InvalidChip) as caught:
+        chip_from_simconfig(text)
+    assert sorted(v.field for v in caught.value.violations) == [
+        "DAC_Choice",
+        "[Tile level] PE_Nums",
+        "chip.clock_mhz",
+        "chip.tile.pe.crossbar.subarray_rows",
+        "chip.tile.pooling.units",
+    ]
+
+
+def test_every_field_but_two_comes_from_a_key_with_an_effect() -> None:
     def names(node: Any) -> Iterator[str]:
         for f in fields(node):
             value = getattr(node, f.name)
             yield from names(value) if is_dataclass(value) else (f"{node.path}.{f.name}",)
 
-    sources = [line.split() for line in SOURCES.strip().splitlines()]
-    pairs = [
-        (f"{node}.{pair.split('=')[0]}", pair.split("=")[1]) for node, *items in sources for pair in items
-    ]
-    assert {field for field, _ in pairs} <= set(names(ChipConfig()))
-    assert {key for _, key in pairs} <= {key for keys in _sections(DEFAULTS).values() for key in keys}
+    assert set(names(ChipConfig())) - set(sources()) == {"chip.pipeline", "chip.grouped_mapping"}
+    assert set(sources()) < set(names(ChipConfig()))
+    effective = {key for name, keys in sections().items() for key in keys if key not in without_effect(name)}
+    assert set(sources().values()) < effective
+
+
+def test_every_key_said_to_be_without_effect_is_one_of_its_section() -> None:
+    for section, keys in sections().items():
+        assert set(without_effect(section)) <= set(keys)
+
+
+# Each of these overrides another set of keys.
+OVERRIDING = [
+    "default.ini",
+    "digital.ini",
+    "edge_digital_user_adc.ini",
+    "userifc.ini",
+    "polarity1.ini",
+    "sram.ini",
+    "edge_derived_dev.ini",
+    "device_mlc4.ini",
+]
+
+
+@pytest.mark.parametrize("name", OVERRIDING)
+def test_a_key_is_said_to_be_ignored_just_when_its_value_does_not_matter(
+    golden_configs: dict[str, str], name: str
+) -> None:
+    chip, ignored = read_simconfig(golden_configs[name])
+    told = {item.key for item in ignored if not item.why.startswith("of its 4 values")}
+    section = ""
+    lines = golden_configs[name].splitlines()
+    for number, line in enumerate(lines):
+        section = line if line.startswith("[") else section
+        key, equals, _ = line.partition("=")
+        if not equals:
+            continue
+        place = f"{section} {key.strip()}"
+        nonsense = "\n".join([*lines[:number], f"{key}= nonsense", *lines[number + 1 :]])
+        without = "\n".join([*lines[:number], *lines[number + 1 :]])
+        if place in told and key.strip() not in ("DAC_Choice", "ADC_Choice"):  # these must be choices
+            assert chip_from_simconfig(nonsense) == chip_from_simconfig(without) == chip, place
+        elif place in told:
+            assert chip_from_simconfig(without) == chip
+        else:
+            with pytest.raises(InvalidChip, match=key.strip()):
+                chip_from_simconfig(nonsense)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "why"),
+    [
+        ("[Device level]\nWrite_Latency = 9", "[Device level] Write_Latency", "never written"),
+        ("[Device level]\nRead_Energy = 9", "[Device level] Read_Energy", "V2/R"),
+        ("[Device level]\nDevice_SAF = 9,1", "[Device level] Device_SAF", "accuracy alone"),
+        ("[Interface level]\nADC_AREA = 9", "[Interface level] ADC_Area", "only ADC_Choice = -1"),
+        ("[Interface level]\nDAC_Power = 9", "[Interface level] DAC_Power", "only DAC_Choice = -1"),
+        (
+            "[Process element level]\nPIM_Type = 1\n[Interface level]\nDAC_Choice = 4",
+            "[Interface level] DAC_Choice",
+            "PIM_Type = 1",
+        ),
+        (
+            "[Process element level]\nPIM_Type = 1\n[Interface level]\nADC_Choice = 4",
+            "[Interface level] ADC_Choice",
+            "PIM_Type = 1",
+        ),
+        (
+            "[Process element level]\nSub_Position = 1\nXbar_Polarity = 1",
+            "[Process element level] Sub_Position",
+            "Xbar_Polarity = 2",
+        ),
+        (
+            "[Device level]\nDevice_Type = SRAM\nDevice_Resistance = 5",
+            "[Device level] Device_Resistance",
+            "SRAM",
+        ),
+        (
+            "[Device level]\nDevice_Area = 5\n[Crossbar level]\nArea_Calculation = 1",
+            "[Device level] Device_Area",
+            "Area_Calculation = 1",
+        ),
+        ("[Tile level]\nTile_outBuf_Size = 4", "[Tile level] Tile_outBuf_Size", "[Process element level]"),
+        (
+            "[Device level]\nDevice_Level = 4\nDevice_Resistance = 8,4,2,1",
+            "[Device level] Device_Resistance",
+            "of its 4 values the first and the last count",
+        ),
+    ],
+)
+def test_an_ignored_key_is_told_with_its_reason(text: str, key: str, why: str) -> None:
+    found = {item.key: item.why for item in read_simconfig(text)[1]}
+    assert list(found) == [key]
+    assert why in found[key]
