@@ -55,6 +55,15 @@ def chip_lines(chip: ChipConfig, figures: ChipFigures) -> Iterator[tuple[str, bo
         yield _line(f"  {' '.join(words)}", text, note), False
 
 
+def changed_from(default: dict[str, Any], chip: dict[str, Any]) -> dict[str, Any]:
+    """Give the defaults of the fields that differ, in tables as the chip's."""
+    return {
+        name: changed_from(usual, chip[name]) if isinstance(usual, dict) else usual
+        for name, usual in default.items()
+        if usual != chip[name]
+    }
+
+
 def ignored_lines(ignored: Iterable[Ignored]) -> Iterator[str]:
     """Say which keys of a file have no effect, a line a reason."""
     reasons: dict[tuple[str, str], list[str]] = {}

@@ -69,11 +69,11 @@ def show(
 
       imcnas chips show SimConfig.ini --json
     """
-    from services.cli.chip_view import chip_lines, ignored_lines
+    from services.cli.chip_view import changed_from, chip_lines, ignored_lines
     from services.cli.console import CONSOLE
     from services.hw_oracle.chip_figures import chip_figures
     from services.hw_oracle.chips import read_chip
-    from services.hw_oracle.types import chip_hash
+    from services.hw_oracle.types import ChipConfig, chip_hash
 
     named = read_chip(chip)
     figures, content = chip_figures(named.chip), chip_hash(named.chip)
@@ -84,7 +84,11 @@ def show(
             "chip_hash": content,
             "chip": asdict(named.chip),
         }
-        row |= {"derived": asdict(figures), "ignored": list(map(asdict, named.ignored))}
+        row |= {
+            "changed_from": changed_from(asdict(ChipConfig()), asdict(named.chip)),
+            "derived": asdict(figures),
+            "ignored": list(map(asdict, named.ignored)),
+        }
         print(json.dumps(row, allow_nan=False))
         return
     print(f"{named.name}: {named.title}" if named.title else named.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import reduce
-from math import inf, isqrt, nextafter
+from math import isqrt
 from typing import Any
 
 from services.common.errors import InvalidChip, Violation, violation
@@ -143,11 +143,11 @@ def _adc(adc: AdcConfig, digital: bool, wrong: list[Violation]) -> dict[str, str
         gates = " or ".join(map(repr, dict.fromkeys(LOGIC_AREA_UM2.values())))
         wanted = f"{gates}, the gates that MNSIM 2.0 has beside an ADC"
         wrong.append(violation(f"{adc.path}.logic_area_um2", adc.logic_area_um2, wanted))
-    bare_um2 = adc.area_um2 - adc.logic_area_um2
-    near = (bare_um2, nextafter(bare_um2, -inf), nextafter(bare_um2, inf))
-    bare_um2 = next((x for x in near if x + adc.logic_area_um2 == adc.area_um2), -1.0)
-    if bare_um2 < 0:
-        wanted = f"at least {adc.logic_area_um2!r}: MNSIM 2.0 adds the logic's area to the ADC's"
+    bare_um2 = max(adc.area_um2 - adc.logic_area_um2, 0.0)
+    if (sum_um2 := bare_um2 + adc.logic_area_um2) != adc.area_um2:  # every sum is met exactly
+        wanted = (
+            f"a sum of ADC_Area and the gate's {adc.logic_area_um2!r}, as in MNSIM 2.0, such as {sum_um2!r}"
+        )
         wrong.append(violation(f"{adc.path}.area_um2", adc.area_um2, wanted))
     return {
         "ADC_Choice": str(USER),

@@ -77,6 +77,7 @@ def test_show_gives_programs_one_object(imcnas: Command, ini: Path):
     assert code == 0
     assert (row["name"], row["title"], row["chip_hash"]) == ("SimConfig.ini", "Ours", chip_hash(chip))
     assert row["chip"]["tile"]["pes"] == 6
+    assert row["changed_from"] == {"tile": {"pes": 4, "pe": {"adc": {"area_um2": 1650.0}}}}
     assert row["derived"]["pes"] == 6 * 4096
     assert {item["key"] for item in row["ignored"]} == {
         "[Device level] Write_Latency",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from services.common.errors import InvalidChip
 from services.hw_oracle.chip_text import MAX_CHARACTERS
 from services.hw_oracle.chip_toml import chip_from_toml, chip_to_toml
-from services.hw_oracle.simconfig import chip_from_simconfig
+from services.hw_oracle.simconfig import chip_from_simconfig, read_simconfig
 from services.hw_oracle.simconfig_keys import sections
 from services.hw_oracle.simconfig_write import simconfig_from_chip
 from services.hw_oracle.types import ChipConfig
@@ -102,6 +103,17 @@ def test_no_field_takes_what_is_no_number(line: str, value: str) -> None:
         text = text.replace(line, f"{line.partition('=')[0]}= {value}", 1)
     with pytest.raises(InvalidChip, match=line.partition("=")[0].strip()):
         chip_from_toml(text)
+
+
+IGNORED = {item.key.partition("] ")[2] for item in read_simconfig(INI)[1]}
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999"])
+@pytest.mark.parametrize("key", sorted(KEYS - IGNORED | {"Tile_outBuf_Size"}))
+def test_no_key_takes_what_is_no_number(key: str, value: str) -> None:
+    text = re.sub(rf"^{key} = .*$", f"{key} = {value}", INI, count=1, flags=re.MULTILINE)
+    with pytest.raises(InvalidChip, match=key):
+        chip_from_simconfig(text)
 
 
 DEEP = {

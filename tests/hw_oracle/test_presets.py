@@ -97,5 +97,4 @@ def test_pumas_parts_add_up_to_its_published_figures() -> None:
     assert (16 + 2) * stage_ns == pytest.approx(2304)  # of a 16-bit product
     shared_dacs_w = pe.dacs * pe.dac.power_w
     unit_w = figures.adcs_per_pe * pe.adc.power_w + figures.crossbars_per_pe * figures.crossbar_power_w
-    assert unit_w + shared_dacs_w == pytest.approx(19.09e-3, rel=0.02)
     assert (unit_w + shared_dacs_w) * 2304 == pytest.approx(43.97, rel=0.02)  # nJ

@@ -100,6 +100,12 @@ def test_any_other_converter_is_given_by_its_values() -> None:
     assert (keys["dac_choice"], keys["dac_precision"], keys["dac_power"]) == ("-1", "2", "3.9e-06")
 
 
+def test_an_area_that_no_number_and_the_gate_add_up_to_is_refused_with_the_nearest_one() -> None:
+    chip = with_pe(adc=AdcConfig(area_um2=7.7637223881078805, logic_area_um2=19.2 * 0.18))
+    with pytest.raises(InvalidChip, match=r"area_um2: got 7\.7637223881078805, .* such as 7\.76372238810788"):
+        simconfig_from_chip(chip)
+
+
 def test_listed_converters_are_given_by_value_where_digital_pim_would_force_others() -> None:
     chip = with_pe(pim_type=PimType.DIGITAL, adc=ADC_CHOICES[4], dac=DAC_CHOICES[3])
     assert (interface(chip)["adc_choice"], interface(chip)["dac_choice"]) == ("-1", "-1")
