@@ -18,7 +18,7 @@ class ChipFigures:
     ----------
     tiles, pes, crossbars, cells : int
         Of the chip.
-    crossbars_per_pe, cells_per_crossbar : int
+    crossbars_per_tile, crossbars_per_pe, cells_per_crossbar : int
     adcs_per_pe, dacs_per_pe : int
     columns_per_adc, rows_per_dac : int
         That share a converter, one after the other.
@@ -36,6 +36,7 @@ class ChipFigures:
     pes: int
     crossbars: int
     cells: int
+    crossbars_per_tile: int
     crossbars_per_pe: int
     cells_per_crossbar: int
     adcs_per_pe: int
@@ -65,15 +66,16 @@ def chip_figures(chip: ChipConfig) -> ChipFigures:
         ),
     )
     pe = tile.pe
-    pes = chip.tiles * chip.tile.pes
-    crossbars = pes * pe.config.crossbars
+    crossbars_per_tile = chip.tile.pes * pe.config.crossbars
+    crossbars = chip.tiles * crossbars_per_tile
     cells_per_crossbar = array.rows * array.columns
     tile_area_um2 = tile.area().total_um2
     return ChipFigures(
         tiles=chip.tiles,
-        pes=pes,
+        pes=chip.tiles * chip.tile.pes,
         crossbars=crossbars,
         cells=crossbars * cells_per_crossbar,
+        crossbars_per_tile=crossbars_per_tile,
         crossbars_per_pe=pe.config.crossbars,
         cells_per_crossbar=cells_per_crossbar,
         adcs_per_pe=pe.all_adcs,

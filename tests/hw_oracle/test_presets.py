@@ -74,7 +74,7 @@ def test_isaacs_parts_add_up_to_table_1() -> None:
     assert adcs * pe.adc.area_um2 == pytest.approx(12 * 0.0096e6)
     assert dacs * pe.dac.power_w == pytest.approx(12 * 4e-3, rel=0.01)
     assert dacs * pe.dac.area_um2 == pytest.approx(12 * 0.00017e6, rel=0.01)
-    crossbars = pes * figures.crossbars_per_pe
+    crossbars = figures.crossbars_per_tile
     assert crossbars * figures.crossbar_power_w == pytest.approx(12 * 2.4e-3, rel=0.01)
     assert crossbars * figures.cells_per_crossbar * figures.cell_area_um2 == pytest.approx(12 * 200, rel=0.01)
 
