@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from importlib import resources
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from services.common.layers import Bits, LayerList, Shape
 from services.common.space import SearchSpace, number_blocks
 from services.hw_oracle import cost, reference
 from services.hw_oracle.candidates import NumberedCandidates, cost_candidates
-from services.hw_oracle.chips import PRESETS, load_chip
+from services.hw_oracle.chips import PRESETS, read_chip
 from services.hw_oracle.info import ChipInfo, OracleInfo
 from services.hw_oracle.types import CandidateCosts, ChipConfig, CostReport, Detail, chip_hash
 from services.hw_oracle.version import MODEL_VERSION
@@ -77,7 +76,7 @@ def validate(layers: LayerList, chip: ChipConfig | str = ChipConfig()) -> tuple[
 
 def chips() -> tuple[ChipInfo, ...]:
     """Chips that come with the oracle, by name."""
-    return tuple(_chip_info(name) for name in sorted(PRESETS))
+    return tuple(map(_chip_info, PRESETS))
 
 
 def chip(name: str) -> ChipConfig:
@@ -87,7 +86,7 @@ def chip(name: str) -> ChipConfig:
 
 def info() -> OracleInfo:
     """Say what this oracle is."""
-    return OracleInfo(version=__version__, model_version=MODEL_VERSION, presets=tuple(PRESETS))
+    return OracleInfo(version=__version__, model_version=MODEL_VERSION, presets=PRESETS)
 
 
 def preset(chip: ChipConfig | str) -> ChipConfig:
@@ -97,13 +96,12 @@ def preset(chip: ChipConfig | str) -> ChipConfig:
     if chip not in PRESETS:
         wrong = violation("preset", chip, one_of(PRESETS, chip))
         raise NotFound(str(wrong), [wrong])
-    return _load(chip)
-
-
-_load = lru_cache(load_chip)
+    return _preset(chip).chip
 
 
 def _chip_info(name: str) -> ChipInfo:
-    text = (resources.files("services.hw_oracle") / "presets" / f"{name}.toml").read_text("utf-8")
-    title = text.partition("\n")[0].lstrip("# ")
-    return ChipInfo(name=name, title=title, chip_hash=chip_hash(_load(name)))
+    named = _preset(name)
+    return ChipInfo(name=name, title=named.title, chip_hash=chip_hash(named.chip))
+
+
+_preset = lru_cache(read_chip)
