@@ -47,7 +47,8 @@ up: $(READY) ## the three services on loopback, until Ctrl-C
 	$(BIN)/imcnas serve all
 
 bench: $(READY) ## measure, and print what benchmarks/RESULTS.md records
-	$(BIN)/python -m benchmarks.evaluate_time
+	$(BIN)/python -m benchmarks.oracle
+	$(BIN)/python -m benchmarks.oracle_rpc
 	$(BIN)/python -m benchmarks.search_time
 
 clean: ## remove the environment and caches; never a study
