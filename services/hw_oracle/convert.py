@@ -1,7 +1,7 @@
 """The oracle's messages <-> its values.
 
-Networks and costs have converters of their own beside the common one: they are what a busy oracle's time
-goes to.
+Beside the common converter, networks and totals have faster ones of their own: they are what a busy oracle's
+time goes to.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from services.common.errors import (
     one_of,
     violation,
 )
-from services.common.layers import LAYER_KINDS, MAX_LAYERS, Bits, LayerList, PoolMode, Shape
+from services.common.layers import MAX_LAYERS, Bits, LayerList, Shape
 from services.common.pb.imcnas.v1 import candidate_pb2, network_pb2
 from services.common.pb.imcnas.v1 import hw_oracle_pb2 as pb
 from services.common.space import SearchSpace
@@ -29,7 +29,7 @@ from services.hw_oracle.types import CANDIDATE_COLUMNS, CandidateCosts, ChipConf
 
 if TYPE_CHECKING:  # what a client has no use for, and may not have
     from services.hw_oracle.candidates import NumberedCandidates
-    from services.hw_oracle.compiled.pack import Packer
+    from services.hw_oracle.compiled.pack import Packed
 
 MAX_NETWORKS = 1000
 """Most networks of one BatchEvaluate."""
@@ -40,11 +40,8 @@ MAX_CANDIDATES = 10_000
 MAX_BATCH_BYTES = 4 * 2**20
 """Bytes of networks that a client sends at a time."""
 
-_KINDS = {kind: number for number, kind in enumerate(LAYER_KINDS)}
 _DETAILS: dict[Detail, Any] = {detail: number for number, detail in enumerate(Detail, 1)}
 _NUMBERED: dict[int, Detail] = {0: Detail.MODULES} | {number: detail for detail, number in _DETAILS.items()}
-_DEFAULT_BITS = (Bits().input_bits, Bits().weight_bits, Bits().output_bits)
-_POOL_MODES = range(len(PoolMode) + 1)
 
 
 def chip_fields(chip: ChipConfig | str) -> dict[str, Any]:
@@ -143,46 +140,16 @@ def detail_from_pb(number: int) -> Detail:
     return _NUMBERED[number]
 
 
-def add_network(packer: Packer, network: network_pb2.LayerList) -> tuple[str, ...] | None:
-    """Add a network to a packer as it was sent; its kinds of layers, or None if it is none."""
-    if len(network.layers) > MAX_LAYERS:
-        return None
-    kinds = []
-    for layer in network.layers:
-        kind = layer.WhichOneof("kind")
-        it: Any = getattr(layer, kind or "add")
-        match kind:
-            case "conv2d":  # a 0 that was sent is wrong, and stays
-                stride = it.stride or (0 if it.HasField("stride") else 1)
-                groups = it.groups or (0 if it.HasField("groups") else 1)
-                sizes = it.out_channels, it.kernel_size, stride, it.padding, groups
-            case "pool2d" if it.mode in _POOL_MODES:
-                sizes = 0, it.kernel_size, it.stride, it.padding, 0
-            case "linear":
-                sizes = it.out_features, 0, 0, 0, 0
-            case "add" | "multiply" | "concat":
-                sizes = 0, 0, 0, 0, 0
-            case _:
-                packer.drop()
-                return None
-        bits = _bits(it.bits) if it.HasField("bits") else _DEFAULT_BITS
-        packer.add_layer(_KINDS[kind], it.inputs, sizes, bits)
-        kinds.append(kind)
-    shape = network.input_shape
-    packer.end((shape.channels, shape.height, shape.width))
-    return tuple(kinds)
+def pack_from_pb(networks: Sequence[network_pb2.LayerList]) -> Packed:
+    """Pack networks as they were sent; the kernel refuses what is none."""
+    from services.hw_oracle.compiled.wire import decode
 
-
-def _bits(bits: network_pb2.Bits) -> tuple[int, ...]:
-    """Three widths, each its default if it was not sent; a 0 that was sent is wrong, and stays."""
-    given = bits.input_bits, bits.weight_bits, bits.output_bits
-    if all(given):
-        return given
-    names = ("input_bits", "weight_bits", "output_bits")
-    return tuple(
-        value if bits.HasField(name) else default  # type: ignore[arg-type]  # one of the three
-        for name, value, default in zip(names, given, _DEFAULT_BITS, strict=True)
-    )
+    sizes = [len(network.layers) for network in networks]
+    bodies = [
+        network.SerializeToString() if size <= MAX_LAYERS else b""
+        for network, size in zip(networks, sizes, strict=True)
+    ]
+    return decode(bodies, sum(size for size in sizes if size <= MAX_LAYERS))
 
 
 def report_to_pb(report: CostReport) -> pb.CostReport:

@@ -53,7 +53,7 @@ def evaluate(
     ChipTooSmall
         The network needs more tiles than the grid has.
     """
-    report = cost_packed(pack([layers]), tuple(layer.kind for layer in layers.layers), chip, detail)
+    report = cost_packed(pack([layers]), chip, detail)
     return trim(reference.evaluate(layers, chip), detail) if report is None else report
 
 
@@ -78,16 +78,16 @@ def _evaluate_or_error(network: LayerList, chip: ChipConfig, detail: Detail) -> 
         return error
 
 
-def cost_packed(
-    packed: Packed, kinds: tuple[str, ...], chip: ChipConfig, detail: Detail
-) -> CostReport | None:
-    """Cost one packed network of layers of these kinds; None where the reference has to say more."""
+def cost_packed(packed: Packed, chip: ChipConfig, detail: Detail) -> CostReport | None:
+    """Cost one packed network, in this thread; None where the reference has to say more."""
     (total,) = run(packed, pack_chip(chip))
     if total["status"] != OK:
         return None
-    count = len(kinds)
+    if detail is Detail.TOTALS:
+        return make_totals(chip_hash(chip), total)
+    count = len(packed.layers)
     rows = SCRATCH.costs[:count], SCRATCH.latency[:count], SCRATCH.power[:count]
-    return make_report(chip, total, kinds, *rows, detail)
+    return make_report(chip, total, packed.kinds(), *rows, detail)
 
 
 def cost_packed_batch(packed: Packed, chip: ChipConfig) -> list[CostReport | None]:

@@ -22,17 +22,16 @@ from services.common.settings import OracleSettings
 from services.hw_oracle import cost, local, reference
 from services.hw_oracle.cache import LruCache
 from services.hw_oracle.candidates import NumberedCandidates, cost_chunk
-from services.hw_oracle.compiled.pack import Packer
-from services.hw_oracle.compiled.run import compile_kernel
+from services.hw_oracle.compiled.ahead import compile_ahead
 from services.hw_oracle.convert import (
     MAX_CANDIDATES,
     MAX_NETWORKS,
     add_costs,
-    add_network,
     candidates_from_pb,
     chip_from_pb,
     detail_from_pb,
     error_to_pb,
+    pack_from_pb,
     report_to_pb,
 )
 from services.hw_oracle.metrics import OracleMetrics
@@ -83,15 +82,11 @@ class Evaluations:
     def _by_kernel(
         self, network: network_pb2.LayerList, chip: ChipConfig, detail: Detail
     ) -> pb.CostReport | None:
-        packer = Packer()
-        kinds = add_network(packer, network)
-        if kinds is None:
-            return None
-        packed = packer.packed()
+        packed = pack_from_pb((network,))
         key = packed.content(), chip_hash(chip), detail
         message = self._cache.get(key)
         self._metrics.looked_up(message is not None)
-        if message is None and (report := cost.cost_packed(packed, kinds, chip, detail)) is not None:
+        if message is None and (report := cost.cost_packed(packed, chip, detail)) is not None:
             message = report_to_pb(report)
             self._cache.put(key, message, 1 + len(message.layers))
         return message
@@ -102,12 +97,10 @@ class Evaluations:
         """Evaluate networks, each by itself; totals are made faster than a cache finds them."""
         if detail is not Detail.TOTALS:
             return [_result(self.one, network, chip, detail) for network in networks]
-        begin, packer = perf_counter(), Packer()
-        packed = [add_network(packer, network) is not None for network in networks]
-        reports = iter(cost.cost_packed_batch(packer.packed(), chip))
-        results = []
-        for network, is_packed in zip(networks, packed, strict=True):
-            report = next(reports) if is_packed else None
+        begin, results = perf_counter(), []
+        for network, report in zip(
+            networks, cost.cost_packed_batch(pack_from_pb(networks), chip), strict=True
+        ):
             if report is None:
                 results.append(_result(_by_reference, network, chip, detail))
             else:
@@ -287,7 +280,7 @@ def oracle_server(settings: OracleSettings) -> RpcServer:
 @asynccontextmanager
 async def serving(settings: OracleSettings) -> AsyncIterator[None]:
     """Serve an oracle meanwhile; it listens once its first answer would come at once."""
-    await asyncio.to_thread(compile_kernel)
+    await asyncio.to_thread(compile_ahead)
     async with listening(oracle_server(settings)):
         yield
 

@@ -52,23 +52,22 @@ class Packed:
     def __len__(self) -> int:
         return len(self.images)
 
+    def kinds(self) -> tuple[str, ...]:
+        """Kind of each layer."""
+        return tuple(KINDS[number] for number in self.layers["kind"].tolist())
+
     def content(self) -> bytes:
         """Tell these networks from others: equal ones have equal bytes."""
         return b"".join((self.images.tobytes(), self.layers.tobytes(), self.inputs.tobytes()))
 
 
-class Packer:
-    """Collects networks."""
-
-    def __init__(self) -> None:
-        self._images: list[int] = []
-        self._starts = [0]
-        self._layers: list[int] = []
-        self._input_starts = [0]
-        self._inputs: list[int] = []
-
-    def add(self, network: LayerList) -> None:
-        """Add a network."""
+def pack(networks: Sequence[LayerList]) -> Packed:
+    """Pack networks."""
+    images: list[int] = []
+    layers: list[int] = []
+    inputs: list[int] = []
+    starts, input_starts = [0], [0]
+    for network in networks:
         for layer in network.layers:
             bits, sizes = layer.bits, (0, 0, 0, 0, 0)
             if isinstance(layer, Conv2d):
@@ -79,45 +78,22 @@ class Packer:
                 sizes = (0, layer.kernel_size, layer.stride, layer.padding, 0)
             elif isinstance(layer, Linear):
                 sizes = (layer.out_features, 0, 0, 0, 0)
-            widths = bits.input_bits, bits.weight_bits, bits.output_bits
-            self.add_layer(_KIND[layer.kind], layer.inputs, sizes, widths)
+            layers += (
+                _KIND[layer.kind], len(inputs) - input_starts[-1], len(layer.inputs), *sizes,
+                bits.input_bits, bits.weight_bits, bits.output_bits,
+            )  # fmt: skip
+            inputs += layer.inputs
         shape = network.input_shape
-        self.end((shape.channels, shape.height, shape.width))
-
-    def add_layer(self, kind: int, inputs: Sequence[int], sizes: Sequence[int], bits: Sequence[int]) -> None:
-        """Add a layer; its sizes are out_channels, kernel_size, stride, padding, groups."""
-        place = len(self._inputs)
-        self._layers += (kind, place - self._input_starts[-1], len(inputs), *sizes, *bits)
-        self._inputs += inputs
-
-    def end(self, image: Sequence[int]) -> None:
-        """End the network whose layers were added; its image has channels, height, width."""
-        self._images += image
-        self._starts.append(len(self._layers) // len(LAYER.names or ()))
-        self._input_starts.append(len(self._inputs))
-
-    def drop(self) -> None:
-        """Forget the layers of the network that has not ended."""
-        del self._layers[self._starts[-1] * len(LAYER.names or ()) :]
-        del self._inputs[self._input_starts[-1] :]
-
-    def packed(self) -> Packed:
-        """Make the arrays."""
-        return Packed(
-            np.array(self._images, np.int64).reshape(-1, 3),
-            np.array(self._starts, np.int64),
-            np.array(self._layers, np.int64).view(LAYER),
-            np.array(self._input_starts, np.int64),
-            np.array(self._inputs, np.int64),
-        )
-
-
-def pack(networks: Sequence[LayerList]) -> Packed:
-    """Pack networks."""
-    packer = Packer()
-    for network in networks:
-        packer.add(network)
-    return packer.packed()
+        images += (shape.channels, shape.height, shape.width)
+        starts.append(starts[-1] + len(network.layers))
+        input_starts.append(len(inputs))
+    return Packed(
+        np.array(images, np.int64).reshape(-1, 3),
+        np.array(starts, np.int64),
+        np.array(layers, np.int64).view(LAYER),
+        np.array(input_starts, np.int64),
+        np.array(inputs, np.int64),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from services.hw_oracle.compiled import kernel
-from services.hw_oracle.compiled.pack import Packed, PackedChip, Packer, Records, pack_chip
+from services.hw_oracle.compiled.pack import Packed, PackedChip, Records
 from services.hw_oracle.compiled.records import LATENCY_MODULES, LAYER_COST, POWER_MODULES, TOTALS
-from services.hw_oracle.types import ChipConfig
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +55,10 @@ def run(networks: Packed, chip: PackedChip) -> Records:
     """
     totals = np.zeros(len(networks), TOTALS)
     if len(networks):
-        longest = int(np.diff(networks.starts).max())
-        if longest > len(SCRATCH.costs):
-            SCRATCH.grow(longest)
+        if len(networks.layers) > len(SCRATCH.costs):  # the longest network may need more room
+            longest = int(np.diff(networks.starts).max())
+            if longest > len(SCRATCH.costs):
+                SCRATCH.grow(longest)
         with _told_while_compiling():
             room = kernel.cost_networks(
                 networks.images, networks.starts, networks.layers, networks.input_starts, networks.inputs,
@@ -68,13 +68,6 @@ def run(networks: Packed, chip: PackedChip) -> Records:
         if len(SCRATCH.finish) < room <= MOST_KEPT:
             SCRATCH.finish = np.empty(room)
     return totals
-
-
-def compile_kernel() -> None:
-    """Load the kernel's machine code, or make it: the first answer then comes at once."""
-    nothing = Packer()
-    nothing.end((1, 1, 1))
-    run(nothing.packed(), pack_chip(ChipConfig()))
 
 
 def run_parallel(batches: Iterator[Packed], chip: PackedChip) -> Iterator[Records]:
