@@ -29,7 +29,6 @@ from services.hw_oracle.types import CANDIDATE_COLUMNS, CandidateCosts, ChipConf
 
 if TYPE_CHECKING:  # what a client has no use for, and may not have
     from services.hw_oracle.candidates import NumberedCandidates
-    from services.hw_oracle.compiled.pack import Packed
 
 MAX_NETWORKS = 1000
 """Most networks of one BatchEvaluate."""
@@ -140,16 +139,14 @@ def detail_from_pb(number: int) -> Detail:
     return _NUMBERED[number]
 
 
-def pack_from_pb(networks: Sequence[network_pb2.LayerList]) -> Packed:
-    """Pack networks as they were sent; the kernel refuses what is none."""
-    from services.hw_oracle.compiled.wire import decode
-
+def bodies_of(networks: Sequence[network_pb2.LayerList]) -> tuple[list[bytes], int]:
+    """Give each network's bytes, none for one that is too long to be any, and the layers of the longest."""
     sizes = [len(network.layers) for network in networks]
     bodies = [
         network.SerializeToString() if size <= MAX_LAYERS else b""
         for network, size in zip(networks, sizes, strict=True)
     ]
-    return decode(bodies, sum(size for size in sizes if size <= MAX_LAYERS))
+    return bodies, min(MAX_LAYERS, max(sizes, default=0))
 
 
 def report_to_pb(report: CostReport) -> pb.CostReport:

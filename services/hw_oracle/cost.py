@@ -12,7 +12,7 @@ from services.hw_oracle import reference
 from services.hw_oracle.compiled.pack import Packed, Records, pack, pack_chip
 from services.hw_oracle.compiled.records import OK
 from services.hw_oracle.compiled.report import make_report, make_totals
-from services.hw_oracle.compiled.run import CHUNK, SCRATCH, run, run_parallel
+from services.hw_oracle.compiled.run import CHUNK, SCRATCH, run, run_messages, run_parallel
 from services.hw_oracle.types import ChipConfig, CostReport, Detail, chip_hash
 
 
@@ -90,9 +90,18 @@ def cost_packed(packed: Packed, chip: ChipConfig, detail: Detail) -> CostReport 
     return make_report(chip, total, packed.kinds(), *rows, detail)
 
 
-def cost_packed_batch(packed: Packed, chip: ChipConfig) -> list[CostReport | None]:
-    """Totals of packed networks, in this thread; None where the reference has to say more."""
-    return list(_reports(run(packed, pack_chip(chip)), chip))
+def cost_messages(bodies: Sequence[bytes], layers: int, chip: ChipConfig) -> list[CostReport | None]:
+    """Totals of networks as they travel, in this thread; None where the reference has to say more.
+
+    Parameters
+    ----------
+    bodies : sequence of bytes
+        imcnas.v1.LayerList messages.
+    layers : int
+        Of the longest of them.
+    chip : ChipConfig
+    """
+    return list(_reports(run_messages(bodies, layers, pack_chip(chip)), chip))
 
 
 def _reports(totals: Records, chip: ChipConfig) -> Iterator[CostReport | None]:

@@ -46,10 +46,11 @@ class OracleMetrics:
             self._networks[result].inc()
             self._seconds[result].observe(perf_counter() - begin)
 
-    def chunk(self, seconds: float, sound: int, refused: int) -> None:
+    def chunk(self, seconds: float, sound: int, refused: int = 0) -> None:
         """Count a chunk of a batch that took so long."""
         self._networks["ok"].inc(sound)
-        self._networks["refused"].inc(refused)
+        if refused:
+            self._networks["refused"].inc(refused)
         self._seconds["ok"].observe(seconds)
 
     def looked_up(self, found: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from time import perf_counter
@@ -23,15 +24,16 @@ from services.hw_oracle import cost, local, reference
 from services.hw_oracle.cache import LruCache
 from services.hw_oracle.candidates import NumberedCandidates, cost_chunk
 from services.hw_oracle.compiled.ahead import compile_ahead
+from services.hw_oracle.compiled.wire import decode
 from services.hw_oracle.convert import (
     MAX_CANDIDATES,
     MAX_NETWORKS,
     add_costs,
+    bodies_of,
     candidates_from_pb,
     chip_from_pb,
     detail_from_pb,
     error_to_pb,
-    pack_from_pb,
     report_to_pb,
 )
 from services.hw_oracle.metrics import OracleMetrics
@@ -63,30 +65,30 @@ class Evaluations:
         self._metrics = metrics
         self._cache: LruCache[pb.CostReport] = LruCache(cached_layers)
 
-    def at_once(
-        self, network: network_pb2.LayerList, chip: ChipConfig, detail: Detail
-    ) -> pb.CostReport | None:
-        """Evaluate a network where that takes no time; else None."""
+    def totals(
+        self, networks: Sequence[network_pb2.LayerList], chip: ChipConfig
+    ) -> list[pb.CostReport | None]:
+        """Make totals, faster than a cache would find them; None where the reference has to say more."""
         begin = perf_counter()
-        message = self._by_kernel(network, chip, detail)
-        if message is not None:
-            self._metrics.chunk(perf_counter() - begin, 1, 0)
-        return message
+        reports = cost.cost_messages(*bodies_of(networks), chip)
+        messages = [None if report is None else report_to_pb(report) for report in reports]
+        self._metrics.chunk(perf_counter() - begin, len(messages) - messages.count(None))
+        return messages
 
     def one(self, network: network_pb2.LayerList, chip: ChipConfig, detail: Detail) -> pb.CostReport:
         """Evaluate a network, or find what it cost before."""
-        with self._metrics.evaluation():
-            message = self._by_kernel(network, chip, detail)
-            return _by_reference(network, chip, detail) if message is None else message
-
-    def _by_kernel(
-        self, network: network_pb2.LayerList, chip: ChipConfig, detail: Detail
-    ) -> pb.CostReport | None:
-        packed = pack_from_pb((network,))
+        if detail is Detail.TOTALS:
+            (message,) = self.totals((network,), chip)
+            return self.by_reference(network, chip, detail) if message is None else message
+        packed = decode(*bodies_of((network,)))
         key = packed.content(), chip_hash(chip), detail
         message = self._cache.get(key)
         self._metrics.looked_up(message is not None)
-        if message is None and (report := cost.cost_packed(packed, chip, detail)) is not None:
+        if message is None:
+            with self._metrics.evaluation():
+                report = cost.cost_packed(packed, chip, detail)
+            if report is None:
+                return self.by_reference(network, chip, detail)
             message = report_to_pb(report)
             self._cache.put(key, message, 1 + len(message.layers))
         return message
@@ -94,20 +96,21 @@ class Evaluations:
     def many(
         self, networks: Sequence[network_pb2.LayerList], chip: ChipConfig, detail: Detail
     ) -> list[pb.EvaluationResult]:
-        """Evaluate networks, each by itself; totals are made faster than a cache finds them."""
+        """Evaluate networks, each by itself."""
         if detail is not Detail.TOTALS:
             return [_result(self.one, network, chip, detail) for network in networks]
-        begin, results = perf_counter(), []
-        for network, report in zip(
-            networks, cost.cost_packed_batch(pack_from_pb(networks), chip), strict=True
-        ):
-            if report is None:
-                results.append(_result(_by_reference, network, chip, detail))
-            else:
-                results.append(pb.EvaluationResult(report=report_to_pb(report)))
-        refused = sum(result.HasField("error") for result in results)
-        self._metrics.chunk(perf_counter() - begin, len(results) - refused, refused)
-        return results
+        return [
+            _result(self.by_reference, network, chip, detail)
+            if message is None
+            else pb.EvaluationResult(report=message)
+            for network, message in zip(networks, self.totals(networks, chip), strict=True)
+        ]
+
+    def by_reference(self, network: network_pb2.LayerList, chip: ChipConfig, detail: Detail) -> pb.CostReport:
+        """Let the reference say what is wrong with a network, or what it costs after all."""
+        with self._metrics.evaluation():
+            report = reference.evaluate(from_pb(network, LayerList), chip)
+        return report_to_pb(cost.trim(report, detail))
 
     def candidates(self, batch: NumberedCandidates) -> CandidateCosts:
         """Cost candidates."""
@@ -116,12 +119,6 @@ class Evaluations:
         refused = len(costs.errors)
         self._metrics.chunk(perf_counter() - begin, len(costs.latency_ns) - refused, refused)
         return costs
-
-
-def _by_reference(network: network_pb2.LayerList, chip: ChipConfig, detail: Detail) -> pb.CostReport:
-    """Let the reference say what is wrong with a network, or what it costs after all."""
-    report = reference.evaluate(from_pb(network, LayerList), chip)
-    return report_to_pb(cost.trim(report, detail))
 
 
 def _result(
@@ -226,7 +223,7 @@ class HwOracleServicer(hw_oracle_pb2_grpc.HwOracleServiceServicer):
 
     async def _one(self, network: network_pb2.LayerList, chip: ChipConfig, detail: Detail) -> pb.CostReport:
         if network.ByteSize() <= SMALL_BYTES and detail is Detail.TOTALS:
-            report = self._evaluations.at_once(network, chip, detail)
+            (report,) = self._evaluations.totals((network,), chip)
             if report is not None:
                 return report
         return await self._workers.run(self._evaluations.one, network, chip, detail)
@@ -281,6 +278,7 @@ def oracle_server(settings: OracleSettings) -> RpcServer:
 async def serving(settings: OracleSettings) -> AsyncIterator[None]:
     """Serve an oracle meanwhile; it listens once its first answer would come at once."""
     await asyncio.to_thread(compile_ahead)
+    gc.freeze()  # what is loaded by now stays: collections need not go through it again and again
     async with listening(oracle_server(settings)):
         yield
 

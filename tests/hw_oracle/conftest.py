@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from services.hw_oracle.compiled.ahead import compile_ahead
+
 FOLDER = Path(__file__).parents[1] / "golden" / "mnsim2"
 
 
@@ -19,6 +21,12 @@ def read(name: str) -> Any:
 CASES: dict[str, dict[str, Any]] = {case["name"]: case for case in read("cases.json.gz")}
 SOUND = [name for name, case in CASES.items() if "error" not in case["expect"]]
 REFUSED = [name for name, case in CASES.items() if "error" in case["expect"]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled() -> None:
+    """Have the machine code before any call whose deadline runs."""
+    compile_ahead()
 
 
 @pytest.fixture(scope="session")

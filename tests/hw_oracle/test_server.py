@@ -193,7 +193,7 @@ def test_what_is_asked_again_is_found_in_the_cache_and_equal(stub: Any, ports: A
         request = pb.HwOracleServiceEvaluateRequest(network=GOOD, config=chip, detail=detail)
         first, before = stub.Evaluate(request), hits()
         assert stub.Evaluate(request) == first
-        assert hits() == before + 1
+        assert hits() == before + (detail != pb.DETAIL_TOTALS)  # which are made faster than found
 
 
 def test_a_stream_keeps_its_chip_and_survives_a_bad_network(stub: Any) -> None:

@@ -23,6 +23,7 @@ from services.hw_oracle.compiled.records import (
 from services.hw_oracle.compiled.scan import place_layers, schedule_layer
 from services.hw_oracle.compiled.shapes import derive_shapes
 from services.hw_oracle.compiled.spread import map_layers
+from services.hw_oracle.compiled.wire import BROKEN, read_network
 from services.hw_oracle.compiled.work import time_layer
 
 (
@@ -156,19 +157,28 @@ def _power(layer: Any, cost: Any, chip: Any, sram: Any, input_row: int, output_r
 
 def _make_cost_networks(sources: str) -> Callable[..., int]:
     def cost_networks(
-        images: Any, starts: Any, layers: Any, input_starts: Any, inputs: Any, costs: Any, latency: Any,
-        power: Any, finish: Any, chips: Any, cells: Any, sram: Any, totals: Any,
+        data: Any, ends: Any, images: Any, starts: Any, layers: Any, matrix: Any, input_starts: Any,
+        inputs: Any, costs: Any, latency: Any, power: Any, finish: Any, chips: Any, cells: Any, sram: Any,
+        totals: Any,
     ) -> int:  # fmt: skip
         sources  # noqa: B018  # what the machine code was made of
         chip, most = chips[0], 0
         for n in range(len(images)):
-            first, end = starts[n], starts[n + 1]
-            own, total, image = layers[first:end], totals[n], images[n]
-            read = inputs[input_starts[n] : input_starts[n + 1]]
-            mine = costs[: end - first]
-            total.status = derive_shapes(image, own, read, mine, total)
+            total, image = totals[n], images[n]
+            if len(ends):
+                begin = ends[n - 1] if n else 0
+                count, read = read_network(data, begin, ends[n], image, matrix, inputs)
+                if count == BROKEN:
+                    total.status = REFER
+                    continue
+                own, sources_of = layers[:count], inputs[:read]
+            else:
+                own = layers[starts[n] : starts[n + 1]]
+                sources_of = inputs[input_starts[n] : input_starts[n + 1]]
+            mine = costs[: len(own)]
+            total.status = derive_shapes(image, own, sources_of, mine, total)
             if total.status == OK:
-                total.status = map_layers(image, own, read, mine, chip, total)
+                total.status = map_layers(image, own, sources_of, mine, chip, total)
             if total.status != OK:
                 continue
             room = place_layers(mine)
@@ -179,7 +189,7 @@ def _make_cost_networks(sources: str) -> Callable[..., int]:
                 total.status = REFER
                 continue
             total.status = cost_network(
-                image, own, read, mine, latency, power, finish[:room], chip, cells, sram, total,
+                image, own, sources_of, mine, latency, power, finish[:room], chip, cells, sram, total,
             )  # fmt: skip
         return most
 
@@ -189,8 +199,10 @@ def _make_cost_networks(sources: str) -> Callable[..., int]:
 cost_networks = entry(_make_cost_networks)
 """Cost networks one after the other; see `cost_network` for the arrays.
 
-`starts` and `input_starts` say where each network's layers and inputs begin, with the end of the last;
-`costs`, `latency` and `power` have room for the longest network, and hold the last one's in the end.
+They come in one of two ways. As records: `starts` and `input_starts` say where each one's layers and inputs
+begin, with the end of the last. Or as the messages of `services.hw_oracle.compiled.wire`, in `data` up to
+each of `ends`: then each is read into `matrix`, the same memory as `layers`, and `inputs`, and its image into
+`images`. `costs`, `latency` and `power` have room for the longest network; in the end they hold the last.
 
 Returns
 -------

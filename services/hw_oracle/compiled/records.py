@@ -46,6 +46,9 @@ LAYER = np.dtype(
 )
 """One layer; it reads `inputs` indices from place `first_input` on. What a kind lacks is 0."""
 
+COLUMNS = len(LAYER.names or ())
+"""Numbers of a layer, all of one width."""
+
 MAPPED = "pes_across pes_down pes tiles first_tile pes_per_tile crossbars rows_used columns_used groups_used"
 TIMED = (
     "merge_distance_hops transfer_distance_hops begin_ns finish_ns occupancy_frac area_um2 power_w energy_nj"

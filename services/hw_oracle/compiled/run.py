@@ -5,16 +5,24 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
 from services.hw_oracle.compiled import kernel
 from services.hw_oracle.compiled.pack import Packed, PackedChip, Records
-from services.hw_oracle.compiled.records import LATENCY_MODULES, LAYER_COST, POWER_MODULES, TOTALS
+from services.hw_oracle.compiled.records import (
+    COLUMNS,
+    LATENCY_MODULES,
+    LAYER,
+    LAYER_COST,
+    POWER_MODULES,
+    TOTALS,
+)
 
 log = logging.getLogger(__name__)
 
@@ -33,17 +41,28 @@ class Scratch(threading.local):
 
     def __init__(self) -> None:
         self.finish = np.empty(2**15)
-        self.grow(64)
+        self.inputs = np.empty(2**12, np.int64)
+        self._grow(64)
 
-    def grow(self, layers: int) -> None:
-        """Have room for so many layers."""
+    def _grow(self, layers: int) -> None:
         self.costs = np.zeros(layers, LAYER_COST)
         self.latency = np.zeros((layers, len(LATENCY_MODULES)))
         self.power = np.zeros((layers, len(POWER_MODULES)))
+        self.matrix = np.zeros((layers, COLUMNS), np.int64)
+        self.layers = self.matrix.ravel().view(LAYER)
+
+    def hold(self, layers: int, inputs: int = 0) -> None:
+        """Have room for a network of so many layers, and so many inputs."""
+        if layers > len(self.costs):
+            self._grow(layers)
+        if inputs > len(self.inputs):
+            self.inputs = np.empty(inputs, np.int64)
 
 
 SCRATCH = Scratch()
 """Of the calling thread; after `run` it holds what became of each layer of the last network."""
+
+_NO_BYTES, _NO_NUMBERS = np.empty(0, np.uint8), np.empty(0, np.int64)
 
 
 def run(networks: Packed, chip: PackedChip) -> Records:
@@ -53,20 +72,38 @@ def run(networks: Packed, chip: PackedChip) -> Records:
     -------
     (n,) TOTALS
     """
-    totals = np.zeros(len(networks), TOTALS)
-    if len(networks):
-        if len(networks.layers) > len(SCRATCH.costs):  # the longest network may need more room
-            longest = int(np.diff(networks.starts).max())
-            if longest > len(SCRATCH.costs):
-                SCRATCH.grow(longest)
+    if len(networks.layers) > len(SCRATCH.costs):  # the longest network may need more room
+        SCRATCH.hold(int(np.diff(networks.starts).max()))
+    return _run(
+        (_NO_BYTES, _NO_NUMBERS, networks.images, networks.starts, networks.layers, SCRATCH.matrix,
+         networks.input_starts, networks.inputs), chip,
+    )  # fmt: skip
+
+
+def run_messages(bodies: Sequence[bytes], layers: int, chip: PackedChip) -> Records:
+    """Cost networks as they travel (`services.hw_oracle.compiled.wire`), of at most `layers` layers each."""
+    data = np.frombuffer(b"".join(bodies), np.uint8)
+    ends = np.array([*accumulate(map(len, bodies))], np.int64)
+    SCRATCH.hold(layers, max(map(len, bodies), default=0))
+    return _run(
+        (data, ends, np.zeros((len(bodies), 3), np.int64), _NO_NUMBERS, SCRATCH.layers, SCRATCH.matrix,
+         _NO_NUMBERS, SCRATCH.inputs), chip,
+    )  # fmt: skip
+
+
+def _run(networks: tuple[Records, ...], chip: PackedChip) -> Records:
+    totals = np.zeros(len(networks[2]), TOTALS)
+    arguments = (
+        *networks, SCRATCH.costs, SCRATCH.latency, SCRATCH.power, SCRATCH.finish, chip.record, chip.cells,
+        chip.sram, totals,
+    )  # fmt: skip
+    if _compiled.is_set():
+        room = kernel.cost_networks(*arguments)
+    else:
         with _told_while_compiling():
-            room = kernel.cost_networks(
-                networks.images, networks.starts, networks.layers, networks.input_starts, networks.inputs,
-                SCRATCH.costs, SCRATCH.latency, SCRATCH.power, SCRATCH.finish,
-                chip.record, chip.cells, chip.sram, totals,
-            )  # fmt: skip
-        if len(SCRATCH.finish) < room <= MOST_KEPT:
-            SCRATCH.finish = np.empty(room)
+            room = kernel.cost_networks(*arguments)
+    if len(SCRATCH.finish) < room <= MOST_KEPT:
+        SCRATCH.finish = np.empty(room)
     return totals
 
 
@@ -94,9 +131,6 @@ _compiled = threading.Event()
 @contextmanager
 def _told_while_compiling() -> Iterator[None]:
     """Say so where the first call takes long: the machine code is made, once for a machine and version."""
-    if _compiled.is_set():
-        yield
-        return
     timer = threading.Timer(
         PATIENCE_S,
         log.warning,

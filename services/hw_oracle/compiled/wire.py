@@ -14,10 +14,9 @@ import numpy as np
 from services.common.layers import Bits, PoolMode
 from services.hw_oracle.compiled.jit import entry, part
 from services.hw_oracle.compiled.pack import Packed
-from services.hw_oracle.compiled.records import CONV2D, KINDS, LAYER
+from services.hw_oracle.compiled.records import COLUMNS, CONV2D, KINDS, LAYER
 
 _COLUMNS = LAYER.names or ()
-COLUMNS = len(_COLUMNS)
 FIRST_INPUT, INPUTS, STRIDE, GROUPS, INPUT_BITS = map(
     _COLUMNS.index, ("first_input", "inputs", "stride", "groups", "input_bits")
 )
@@ -158,8 +157,8 @@ def _layer(data: Any, at: int, end: int, kind: int, row: Any, inputs: Any, place
 
 
 @part
-def _network(data: Any, at: int, end: int, image: Any, matrix: Any, inputs: Any) -> tuple[int, int]:
-    """Read a network; how many layers and inputs it has, or BROKEN."""
+def read_network(data: Any, at: int, end: int, image: Any, matrix: Any, inputs: Any) -> tuple[int, int]:
+    """Read a network; how many layers and inputs it has, the former BROKEN if it is none."""
     count, place = 0, 0
     while at < end:
         number, _, begin, at = _field(data, at, end)
@@ -189,7 +188,7 @@ def _make_decode_all(sources: str) -> Callable[..., None]:
         at = 0
         for n in range(len(ends)):
             first, place = starts[n], input_starts[n]
-            layers, read = _network(data, at, ends[n], images[n], matrix[first:], inputs[place:])
+            layers, read = read_network(data, at, ends[n], images[n], matrix[first:], inputs[place:])
             if layers == BROKEN:
                 images[n, :] = 0
                 layers = read = 0
