@@ -37,8 +37,9 @@ test: $(READY) ## every test
 e2e: $(READY) ## only the end-to-end tests: processes, SIGKILL, three services
 	$(BIN)/pytest -m e2e $(TEST_ARGS)
 
-protos: $(READY) ## generate the gRPC stubs from protos/
+protos: $(READY) ## generate the gRPC stubs and docs/reference.md from protos/
 	$(BIN)/python protos/generate.py
+	$(BIN)/python protos/reference.py
 
 search: $(READY) ## the main job: a real search on handwritten digits
 	$(BIN)/imcnas search --dataset digits-hard --space small --objective accuracy/latency --trials 30 --workers $(WORKERS)

@@ -39,6 +39,9 @@ MAX_CANDIDATES = 10_000
 MAX_BATCH_BYTES = 4 * 2**20
 """Bytes of networks that a client sends at a time."""
 
+MAX_BATCH_LAYERS = 16_000
+"""Layers that a client sends at a time: of so many even the fullest reports fit into one message."""
+
 _DETAILS: dict[Detail, Any] = {detail: number for number, detail in enumerate(Detail, 1)}
 _NUMBERED: dict[int, Detail] = {0: Detail.MODULES} | {number: detail for detail, number in _DETAILS.items()}
 
@@ -59,16 +62,17 @@ def evaluate_to_pb(
 def batches_to_pb(
     networks: Sequence[LayerList], chip: ChipConfig | str, detail: Detail
 ) -> Iterator[pb.HwOracleServiceBatchEvaluateRequest]:
-    """Make the requests that evaluate networks, each small enough to be sent."""
-    fields, room = {"detail": _DETAILS[detail], **chip_fields(chip)}, MAX_BATCH_BYTES
+    """Make the requests that evaluate networks, each small enough to be sent and to be answered."""
+    fields = {"detail": _DETAILS[detail], **chip_fields(chip)}
     batch: list[network_pb2.LayerList] = []
+    size = layers = 0
     for network in networks:
         message = to_pb(network, network_pb2.LayerList)
-        if batch and (len(batch) == MAX_NETWORKS or message.ByteSize() > room):
+        size, layers = size + message.ByteSize(), layers + len(message.layers)
+        if batch and (len(batch) == MAX_NETWORKS or size > MAX_BATCH_BYTES or layers > MAX_BATCH_LAYERS):
             yield pb.HwOracleServiceBatchEvaluateRequest(networks=batch, **fields)
-            batch, room = [], MAX_BATCH_BYTES
+            batch, size, layers = [], message.ByteSize(), len(message.layers)
         batch.append(message)
-        room -= message.ByteSize()
     if batch:
         yield pb.HwOracleServiceBatchEvaluateRequest(networks=batch, **fields)
 

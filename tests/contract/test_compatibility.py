@@ -34,15 +34,15 @@ def test_todays_contract_breaks_nothing_that_is_committed(
     assert generator.breaking_changes(committed, generator.descriptors()) == []
 
 
-def test_the_committed_stubs_are_what_the_protos_make(generator: ModuleType, tmp_path: Path) -> None:
+def test_the_committed_stubs_and_copies_are_what_the_protos_make(
+    generator: ModuleType, tmp_path: Path
+) -> None:
+    def texts(folder: Path) -> dict[Path, str]:
+        files = (p for p in folder.rglob("*") if p.suffix in (".py", ".pyi", ".proto"))
+        return {p.relative_to(folder): p.read_text("utf-8") for p in files}
+
     generator.generate(tmp_path)
-    made = {p.relative_to(tmp_path): p.read_text("utf-8") for p in tmp_path.rglob("*.py*")}
-    there = {
-        p.relative_to(generator.STUBS): p.read_text("utf-8")
-        for p in generator.STUBS.rglob("*.py*")
-        if p.suffix in (".py", ".pyi")
-    }
-    assert made == there, "run `make protos`"
+    assert texts(tmp_path) == texts(generator.STUBS), "run `make protos`"
 
 
 def file_of(files: FileDescriptorSet, name: str) -> FileDescriptorProto:

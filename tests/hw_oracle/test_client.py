@@ -24,10 +24,13 @@ from services.common.errors import (
     error_report,
 )
 from services.common.layers import Conv2d, LayerList, Linear, Shape, macs, params
+from services.common.pb.imcnas.v1 import hw_oracle_pb2 as pb
+from services.common.rpc.limits import MAX_MESSAGE_BYTES
 from services.common.settings import OracleSettings
 from services.common.space import load_space
 from services.hw_oracle import cost
 from services.hw_oracle.client import AsyncHwOracle, HwOracle
+from services.hw_oracle.convert import MAX_BATCH_LAYERS, MAX_NETWORKS, batches_to_pb
 from services.hw_oracle.server import oracle_server
 from services.hw_oracle.types import ChipConfig, Detail, Placement, chip_hash
 from services.hw_oracle.version import MODEL_VERSION
@@ -193,6 +196,29 @@ def test_a_batch_of_any_size_is_sent_in_parts(oracle: Any) -> None:
     found = oracle.evaluate_batch([NETWORK] * 2_345)
     assert len(found) == 2_345
     assert set(found) == {cost.evaluate(NETWORK, detail=Detail.TOTALS)}
+
+
+def test_no_part_of_a_batch_is_too_large_to_be_answered() -> None:
+    deep = LayerList(
+        input_shape=Shape(channels=1, height=1, width=1),
+        layers=tuple(Linear(inputs=(i - 1,), out_features=1) for i in range(300)),
+    )
+    parts = [len(r.networks) for r in batches_to_pb([deep] * 150 + [NETWORK] * 2_000, "", Detail.MODULES)]
+    assert parts == [53, 53, 1000, 1000, 44]
+    layer, report = fullest(pb.LayerCost), fullest(pb.CostReport)
+    most = MAX_NETWORKS * (report + 10) + MAX_BATCH_LAYERS * (layer + 5)  # with tags and lengths
+    assert most < MAX_MESSAGE_BYTES
+
+
+def fullest(message: Any) -> int:
+    """Bytes of the largest message of its class without repeated fields."""
+    size = 0
+    for field in message.DESCRIPTOR.fields:
+        if field.message_type and not field.is_repeated:
+            size += 4 + fullest(getattr(pb, field.message_type.name))
+        else:
+            size += 2 + {field.TYPE_INT64: 10, field.TYPE_DOUBLE: 8}.get(field.type, 1 + 64)
+    return size
 
 
 def test_candidates_cost_what_their_networks_cost(oracle: Any) -> None:
