@@ -46,8 +46,8 @@ class DerivedFigures:
 
 def derive(network: LayerList, chip: ChipConfig, report: CostReport) -> DerivedFigures:
     """Derive the figures from what `network` costs on `chip`."""
-    busy_ns = [_busy_ns(layer) for layer in report.layers]
-    slowest_ns = max(busy_ns)
+    busy = [busy_ns(layer) for layer in report.layers]
+    slowest_ns = max(busy)
     interval_ns = report.latency_ns if chip.pipeline is Pipeline.NONE else slowest_ns
     operations = OPERATIONS_PER_MAC * macs(network)
     tops = operations / interval_ns * 1e-3  # operations a ns are 10**9 a second
@@ -61,12 +61,12 @@ def derive(network: LayerList, chip: ChipConfig, report: CostReport) -> DerivedF
         utilization_frac=_ratio(
             _cells_used(network, chip), report.crossbars * crossbar.rows * crossbar.columns
         ),
-        bottleneck_layer=busy_ns.index(slowest_ns),
+        bottleneck_layer=busy.index(slowest_ns),
     )
 
 
-def _busy_ns(layer: LayerCost) -> float:
-    """Time in which a layer works, without waiting."""
+def busy_ns(layer: LayerCost) -> float:
+    """Time in which a layer works, without waiting, to the rounding of its span."""
     if layer.kind in (Conv2d.kind, Linear.kind):  # whose modules count the output buffer's reading twice
         return layer.occupancy_frac * (layer.finish_ns - layer.begin_ns)
     return float(sum(getattr(layer.latency, f.name) for f in fields(layer.latency)))
