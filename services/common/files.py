@@ -1,7 +1,9 @@
-"""Files that people write: whatever is wrong with one, the error names it."""
+"""Files: an error names what is wrong with one that people wrote; ours are written whole or not at all."""
 
 from __future__ import annotations
 
+import os
+import tempfile
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -41,3 +43,22 @@ def parse_toml(text: str, invalid: type[InvalidInput]) -> dict[str, Any]:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise invalid(f"this is no TOML: {error}") from None
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write beside `path`, then put it in its place, so that no reader sees half a file.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written to.
+    """
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(temporary, 0o644)  # mkstemp's files are its owner's alone
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 @cache
-def _types(cls: type) -> dict[str, tuple[Any, ...]]:
+def types_of(cls: type) -> dict[str, tuple[Any, ...]]:
     """Types that each field takes: ``float | None`` gives (float, NoneType)."""
     hints = get_type_hints(cls)
     return {f.name: get_args(hints[f.name]) or (hints[f.name],) for f in fields(cls)}
@@ -39,7 +39,7 @@ class Checked:
 
     def _field_violation(self, name: str, limits: Any) -> Violation | None:
         cls: Any = type(self)
-        value, kinds, path = getattr(self, name), _types(cls)[name], f"{self.path}.{name}"
+        value, kinds, path = getattr(self, name), types_of(cls)[name], f"{self.path}.{name}"
         if value is None and type(None) in kinds:
             return None
         wanted = kinds[0]

@@ -55,6 +55,7 @@ class LayerTime:
         Of each output point in order, shape (height * width,).
     modules : LatencyBreakdown
         Summed over all points.
+    point_ns : float
     point : LatencyBreakdown
         Of one point, without the input buffers.
     written, read : ByPlace
@@ -63,6 +64,7 @@ class LayerTime:
 
     durations_ns: Array
     modules: LatencyBreakdown
+    point_ns: float
     point: LatencyBreakdown
     written: ByPlace
     read: ByPlace
@@ -147,6 +149,7 @@ def layer_time(
             buffer_read_ns=modules.buffer_read_ns + read.sum(shape),
             buffer_write_ns=modules.buffer_write_ns + written.sum(shape),
         ),
+        point_ns=point_ns,
         point=point,
         written=written,
         read=read,
@@ -200,19 +203,24 @@ def _elementwise_point(
     network: LayerList, index: int, output_bits: tuple[int, ...], chip: ChipConfig, transfer_hops: float
 ) -> LatencyBreakdown:
     """One output point of the accumulator, which stores and loads every input."""
-    layer, value_bits = network.layers[index], output_bits[index]
-    if isinstance(layer, Multiply) and chip.pipeline is not Pipeline.NONE:
-        # MNSIM 2.0 looks at the largest map here
-        largest = max(layer.inputs, key=lambda i: (network.shape_of(i).height, network.shape_of(i).width))
-        value_bits = source_bits(network, index, output_bits, largest)
-    bits = value_bits * network.shapes[index].channels
-    move_ns = access_ns(chip.buffer, len(layer.inputs) * bits)
+    bits = elementwise_bits(network, index, output_bits, chip) * network.shapes[index].channels
+    move_ns = access_ns(chip.buffer, len(network.layers[index].inputs) * bits)
     return LatencyBreakdown(
         elementwise_ns=ELEMENTWISE_NS,
         buffer_read_ns=move_ns,
         buffer_write_ns=move_ns,
         tile_transfer_ns=transfer_hops * bits / chip.inter_tile_bandwidth_gbps,
     )
+
+
+def elementwise_bits(network: LayerList, index: int, output_bits: tuple[int, ...], chip: ChipConfig) -> int:
+    """Bits of a value that an add or multiply moves."""
+    layer = network.layers[index]
+    if not isinstance(layer, Multiply) or chip.pipeline is Pipeline.NONE:
+        return output_bits[index]
+    # MNSIM 2.0 looks at the largest map here
+    largest = max(layer.inputs, key=lambda i: (network.shape_of(i).height, network.shape_of(i).width))
+    return source_bits(network, index, output_bits, largest)
 
 
 def _line_buffer(

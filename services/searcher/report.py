@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ import services
 from services.common.candidate import candidate_layers
 from services.common.codec import to_jsonable
 from services.common.errors import InvalidRequest, NotPossible, Violation
+from services.common.files import write_whole
 from services.common.network_json import network_to_json
 from services.searcher.figures import accuracy_figure, energy_figure, latency_figure
 from services.searcher.objective import UNITS, fitness
@@ -71,12 +70,12 @@ def write_report(status: StudyStatus, trials: Sequence[Trial], folder: Path) -> 
     best = json.dumps(_best(status, status.best, notes), indent=2, allow_nan=False) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / "trials.csv", _table(status, trials).encode())
-        _write(folder / "best.json", best.encode())
+        write_whole(folder / "trials.csv", _table(status, trials).encode())
+        write_whole(folder / "best.json", best.encode())
         for name, draw in FIGURES.items():
             png = io.BytesIO()
             draw(status, trials).savefig(png, format="png")
-            _write(folder / name, png.getvalue())
+            write_whole(folder / name, png.getvalue())
     except OSError as error:
         fix = "give a folder that can be written to"
         raise InvalidRequest.of(Violation("output", f"cannot write to {folder} ({error}); {fix}")) from error
@@ -172,16 +171,3 @@ def _best(status: StudyStatus, best: Trial, notes: tuple[str, ...]) -> dict[str,
         },
         "notes": list(notes),
     }
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write beside `path`, then put it in its place, so that no reader sees half a file."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, 0o644)  # mkstemp's files are its owner's alone
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

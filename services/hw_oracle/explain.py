@@ -1,0 +1,105 @@
+"""Why a layer costs what it costs: each term with its equation, the numbers put in, and the result.
+
+The results are those of the functions that make the report; the equations are theirs, written down.
+"""
+
+from __future__ import annotations
+
+from services.common.errors import InvalidRequest, violation
+from services.common.layers import Conv2d, LayerList, Linear, Pool2d
+from services.hw_oracle.cost import evaluate
+from services.hw_oracle.explain_power import add_area, add_energy, add_pe, add_power, add_units
+from services.hw_oracle.explain_time import add_time
+from services.hw_oracle.mapping import weight_matrix
+from services.hw_oracle.types import ChipConfig, LayerCost
+from services.hw_oracle.worked import Worked, work_out
+from services.hw_oracle.worksheet import Term, Worksheet
+
+
+def explain(network: LayerList, chip: ChipConfig, index: int) -> tuple[Term, ...]:
+    """Explain the mapping, time, power, energy and area of one layer.
+
+    Returns
+    -------
+    tuple of Term
+        In the order in which they follow from each other. `busy_ns`, `power_w`, `energy_nj` and `area_um2`
+        are the layer's totals in the report.
+
+    Raises
+    ------
+    InvalidRequest
+        The network has no such layer.
+    InvalidNetwork, InvalidChip, ChipTooSmall
+        As `services.hw_oracle.cost.evaluate`.
+    """
+    last = len(network.layers) - 1
+    if not 0 <= index <= last:
+        raise InvalidRequest.of(violation("layer", index, f"0 to {last}"))
+    cost, worked, sheet = evaluate(network, chip).layers[index], work_out(network, chip), Worksheet(chip)
+    _add_mapping(sheet, worked, index, cost)
+    if cost.tiles:
+        add_pe(sheet, worked)
+    add_time(sheet, worked, index, cost)
+    if cost.tiles:
+        add_units(sheet, worked, index)
+        add_power(sheet, worked, index, cost)
+        add_energy(sheet, worked, index, cost)
+        add_area(sheet, worked, cost)
+    else:
+        sheet.section("power, energy and area")
+        for name in ("power_w", "energy_nj", "area_um2"):
+            sheet.add(f"{cost.kind} takes no tile", name, "0", getattr(cost, name))
+    return tuple(sheet.terms)
+
+
+def _add_mapping(sheet: Worksheet, worked: Worked, index: int, cost: LayerCost) -> None:
+    layer, source = worked.network.layers[index], worked.network.input_shapes(index)[0]
+    sheet.give(out_channels=worked.network.shapes[index].channels)
+    if isinstance(layer, Conv2d | Pool2d):
+        sheet.give(kernel_size=layer.kernel_size, in_width=source.width)
+    sheet.section("mapping")
+    if isinstance(layer, Conv2d | Linear):
+        sheet.give(weight_bits=layer.bits.weight_bits, input_bits=layer.bits.input_bits)
+        sheet.give(output_bits=layer.bits.output_bits)
+        _add_matrix(sheet, worked, index, cost)
+    else:
+        sheet.add("tiles", "tiles", "1" if cost.tiles else "0", cost.tiles)
+    sheet.add("hops from its farthest tile to where they merge", "merge_hops", "", cost.merge_distance_hops)
+    sheet.add("hops on to its farthest consumer", "transfer_hops", "", cost.transfer_distance_hops)
+
+
+def _add_matrix(sheet: Worksheet, worked: Worked, index: int, cost: LayerCost) -> None:
+    matrix, add = weight_matrix(worked.network, index, worked.chip), sheet.add
+    way, layer = matrix.best_split(), worked.network.layers[index]
+    groups, window = (layer.groups, "kernel_size**2") if isinstance(layer, Conv2d) else (1, "1")
+    sheet.give(in_channels=matrix.inputs, groups=groups)
+    add("bit slices of a weight", "slices", "weight_bits - pe.differential", matrix.slices)
+    add("input channels that a column holds", "held", f"crossbar.rows // {window}", matrix.held)
+    of_inputs, of_outputs, packed = "in_channels", "out_channels", "1"
+    if matrix.groups > 1:
+        of_inputs, of_outputs = "(in_channels // groups)", "(out_channels // groups)"
+        packing = f"max(1, min(groups, held // {of_inputs}, crossbar.columns // {of_outputs}))"
+        apart, whole = matrix.split(matrix.groups), matrix.split(1)
+        add("groups that share a crossbar", "packed", packing, apart.packed)
+        slices = "ceil(slices / pe.groups)"
+        of_apart = f"ceil(groups / packed) * ceil({of_outputs} / crossbar.columns) * ceil({of_inputs} / held)"
+        of_whole = "ceil(out_channels / crossbar.columns) * ceil(in_channels / held)"
+        times = -(-matrix.slices // worked.chip.tile.pe.groups)
+        add("PEs, groups held apart", "apart", f"{of_apart} * {slices}", apart.across * apart.down * times)
+        add("PEs, held as one matrix", "whole", f"{of_whole} * {slices}", whole.across * whole.down * times)
+        if way.groups == 1:
+            of_inputs, of_outputs = "in_channels", "out_channels"
+        else:
+            packed = "packed"
+    blocks = f"ceil(groups / {packed}) * " if way.groups > 1 else ""
+    across = f"{blocks}ceil({of_outputs} / crossbar.columns) * ceil(slices / pe.groups)"
+    inputs, outputs = (f"{packed} * {name}" if way.groups > 1 else name for name in (of_inputs, of_outputs))
+    add("PEs across: outputs and slices", "pes_across", across, cost.pes_across)
+    add("PEs down: inputs", "pes_down", f"ceil({of_inputs} / held)", cost.pes_down)
+    add("PEs", "pes", "pes_across * pes_down", cost.pes)
+    add("tiles", "tiles", "ceil(pes / tile.pes)", cost.tiles)
+    add("crossbars", "crossbars", "pes * pe.groups * (1 + pe.differential)", cost.crossbars)
+    add("PEs of a tile in use", "pes_per_tile", "min(pes, tile.pes)", cost.pes_per_tile)
+    add("rows of a crossbar in use", "rows_used", f"min(held, {inputs}) * {window}", cost.rows_used)
+    add("columns in use", "columns_used", f"min(crossbar.columns, {outputs})", cost.columns_used)
+    add("groups of a PE in use", "groups_used", "min(slices, pe.groups)", cost.groups_used)
