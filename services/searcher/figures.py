@@ -9,9 +9,21 @@ from typing import Any, cast
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
-from services.common.drawing import BLUE, GREEN, GREY, INK, ORANGE, VERMILION, head, new_figure, style
+from services.common.drawing import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    VERMILION,
+    head,
+    log_where_wide,
+    new_figure,
+    style,
+    unit_of,
+)
 from services.common.units import NJ_PER_UJ, NS_PER_MS, NS_PER_US, format_energy, format_latency
 from services.searcher.pareto import front_indices
 from services.searcher.types import Proposal, Strategy, StudyStatus, Trial, TrialState
@@ -27,9 +39,6 @@ _SERIES: dict[str, dict[str, Any]] = {
 
 _Point = tuple[float, float]
 _Segment = tuple[_Point, _Point]
-
-_LOG_RATIO = 10.0
-"""A cost axis is logarithmic where the largest cost exceeds the least by more."""
 
 
 def accuracy_figure(status: StudyStatus, trials: Sequence[Trial]) -> Figure:
@@ -79,19 +88,13 @@ def _cost_figure(
     """Draw accuracy against a cost, in the first of `units` that the largest cost reaches."""
     figure, complete = new_figure(), _complete(trials)
     axes = figure.subplots()
-    largest = max(map(exact, complete))
-    unit, size = next((u for u in units.items() if largest >= u[1]), [*units.items()][-1])
+    unit, size = unit_of(map(exact, complete), units)
 
     def cost(trial: Trial) -> float:
         return exact(trial) / size
 
     costs = [*map(cost, complete)]
-    if max(costs) > _LOG_RATIO * min(costs):
-        axes.set_xscale("log")
-        few_decades = max(costs) < _LOG_RATIO**2.5 * min(costs)
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few_decades else (1,)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+    log_where_wide(axes, "x", costs)
     _draw_trials(axes, status, trials, cost)
     points = [(x, -_percent(trial)) for x, trial in zip(costs, complete, strict=True)]
     front = [points[i] for i in front_indices(points)]
