@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 
 from services.common.layers import Conv2d, LayerList, Linear, macs, weights
 from services.common.units import NS_PER_S, UM2_PER_MM2
@@ -10,6 +10,18 @@ from services.hw_oracle.types import ChipConfig, CostReport, LayerCost, Pipeline
 
 OPERATIONS_PER_MAC = 2
 """A multiplication and an addition."""
+
+
+_OF_REPORT = (
+    "latency_ns",
+    "energy_nj",
+    "area_um2",
+    "power_w",
+    "average_power_w",
+    "tiles",
+    "pes",
+    "crossbars",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +56,10 @@ class DerivedFigures:
     bottleneck_layer: int
 
 
+TOTALS = tuple(dict.fromkeys((*_OF_REPORT, *(f.name for f in fields(DerivedFigures)))))
+"""What `totals` names, in its order."""
+
+
 def derive(network: LayerList, chip: ChipConfig, report: CostReport) -> DerivedFigures:
     """Derive the figures from what `network` costs on `chip`."""
     busy = [busy_ns(layer) for layer in report.layers]
@@ -63,6 +79,11 @@ def derive(network: LayerList, chip: ChipConfig, report: CostReport) -> DerivedF
         ),
         bottleneck_layer=busy.index(slowest_ns),
     )
+
+
+def totals(report: CostReport, figures: DerivedFigures) -> dict[str, float]:
+    """Every total of a report, and what is derived from it, by name."""
+    return {name: getattr(report, name) for name in _OF_REPORT} | asdict(figures)
 
 
 def busy_ns(layer: LayerCost) -> float:

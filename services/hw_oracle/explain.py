@@ -64,8 +64,8 @@ def _add_mapping(sheet: Worksheet, worked: Worked, index: int, cost: LayerCost) 
         _add_matrix(sheet, worked, index, cost)
     else:
         sheet.add("tiles", "tiles", "1" if cost.tiles else "0", cost.tiles)
-    sheet.add("hops from its farthest tile to where they merge", "merge_hops", "", cost.merge_distance_hops)
-    sheet.add("hops on to its farthest consumer", "transfer_hops", "", cost.transfer_distance_hops)
+    sheet.add("farthest tile to merge tile", "merge_hops", "", cost.merge_distance_hops)
+    sheet.add("on to farthest consumer", "transfer_hops", "", cost.transfer_distance_hops)
 
 
 def _add_matrix(sheet: Worksheet, worked: Worked, index: int, cost: LayerCost) -> None:
@@ -74,11 +74,13 @@ def _add_matrix(sheet: Worksheet, worked: Worked, index: int, cost: LayerCost) -
     groups, window = (layer.groups, "kernel_size**2") if isinstance(layer, Conv2d) else (1, "1")
     sheet.give(in_channels=matrix.inputs, groups=groups)
     add("bit slices of a weight", "slices", "weight_bits - pe.differential", matrix.slices)
-    add("input channels that a column holds", "held", f"crossbar.rows // {window}", matrix.held)
+    add("channels a column holds", "held", f"floor(crossbar.rows / {window})", matrix.held)
     of_inputs, of_outputs, packed = "in_channels", "out_channels", "1"
     if matrix.groups > 1:
-        of_inputs, of_outputs = "(in_channels // groups)", "(out_channels // groups)"
-        packing = f"max(1, min(groups, held // {of_inputs}, crossbar.columns // {of_outputs}))"
+        of_inputs, of_outputs = "in_channels / groups", "out_channels / groups"
+        packing = (
+            f"max(1, min(groups, floor(held / ({of_inputs})), floor(crossbar.columns / ({of_outputs}))))"
+        )
         apart, whole = matrix.split(matrix.groups), matrix.split(1)
         add("groups that share a crossbar", "packed", packing, apart.packed)
         slices = "ceil(slices / pe.groups)"
@@ -94,12 +96,12 @@ def _add_matrix(sheet: Worksheet, worked: Worked, index: int, cost: LayerCost) -
     blocks = f"ceil(groups / {packed}) * " if way.groups > 1 else ""
     across = f"{blocks}ceil({of_outputs} / crossbar.columns) * ceil(slices / pe.groups)"
     inputs, outputs = (f"{packed} * {name}" if way.groups > 1 else name for name in (of_inputs, of_outputs))
-    add("PEs across: outputs and slices", "pes_across", across, cost.pes_across)
+    add("PEs across: outputs, slices", "pes_across", across, cost.pes_across)
     add("PEs down: inputs", "pes_down", f"ceil({of_inputs} / held)", cost.pes_down)
     add("PEs", "pes", "pes_across * pes_down", cost.pes)
     add("tiles", "tiles", "ceil(pes / tile.pes)", cost.tiles)
     add("crossbars", "crossbars", "pes * pe.groups * (1 + pe.differential)", cost.crossbars)
-    add("PEs of a tile in use", "pes_per_tile", "min(pes, tile.pes)", cost.pes_per_tile)
-    add("rows of a crossbar in use", "rows_used", f"min(held, {inputs}) * {window}", cost.rows_used)
-    add("columns in use", "columns_used", f"min(crossbar.columns, {outputs})", cost.columns_used)
-    add("groups of a PE in use", "groups_used", "min(slices, pe.groups)", cost.groups_used)
+    add("PEs in use in a tile", "pes_per_tile", "min(pes, tile.pes)", cost.pes_per_tile)
+    add("crossbar rows in use", "rows_used", f"min(held, {inputs}) * {window}", cost.rows_used)
+    add("crossbar columns in use", "columns_used", f"min(crossbar.columns, {outputs})", cost.columns_used)
+    add("PE groups in use", "groups_used", "min(slices, pe.groups)", cost.groups_used)

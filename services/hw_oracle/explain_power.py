@@ -41,9 +41,9 @@ def add_pe(sheet: Worksheet, worked: Worked) -> None:
         if pe.config.pim_type is PimType.DIGITAL:
             rows = f" + crossbar.rows * {DIGITAL_DRIVER_UM2:.12g} * (crossbar.transistor_nm / 65)**2"
     add("cell", "cell_um2", cell, crossbar.cell_area_um2(array.device, array.passive))
-    add("crossbar: cells and row drivers", "array_um2", f"crossbar.rows * crossbar.columns * cell_um2{rows}",
+    add("crossbar: cells, drivers", "array_um2", f"crossbar.rows * crossbar.columns * cell_um2{rows}",
         pe.crossbar_area_um2)  # fmt: skip
-    add("subarrays", "subarrays", "crossbar.rows // crossbar.subarray_rows", array.subarrays)
+    add("subarrays", "subarrays", "crossbar.rows / crossbar.subarray_rows", array.subarrays)
     add("rows that share a DAC", "row_factor", "ceil(crossbar.subarray_rows / pe.dacs)", pe.row_factor)
     adcs, shared = "pe.adcs", " * 2" if pe.config.digital_subtraction else ""
     if pe.config.adcs is None:  # what fits along the crossbar's side
@@ -79,7 +79,7 @@ def add_units(sheet: Worksheet, worked: Worked, index: int) -> None:
         words = name.replace("_", " ")
         size = f"buffer.{name.removesuffix('_buffer')}_size_kb" if set_kb else ""
         sheet.add(
-            f"{words}{'' if set_kb else ', the most that a layer needs'}",
+            f"{words}{'' if set_kb else ', for all layers'}",
             f"{name}_kb",
             size,
             set_kb or most_kb,
@@ -116,7 +116,7 @@ def add_power(sheet: Worksheet, worked: Worked, index: int, cost: LayerCost) -> 
     if pe.config.pim_type is PimType.DIGITAL:
         subarrays = " * subarrays"
     dacs, adcs = pe.working_dacs(rows, groups), pe.working_adcs(columns, groups)
-    add("mean square of the read voltage", "mean_v2", square, mean_square_voltage_v2(array.device))
+    add("read voltage, mean square", "mean_v2", square, mean_square_voltage_v2(array.device))
     add("cell, mean", "cell_w", cell, read_power_w(array.device))
     add("cells of a crossbar", "cells_w", cells, crossbar.power_w(array, rows, columns))
     add("DACs of a PE at once", "dacs_on", "groups_used * ceil(rows_used / row_factor)", dacs)
@@ -170,7 +170,7 @@ def add_energy(sheet: Worksheet, worked: Worked, index: int, cost: LayerCost) ->
         value = getattr(cost.energy, name)
         sheet.add(module.replace("_", " "), name, f"{module}_w * {busy}", value)
     counted = [name for name in names if name != "adder_nj"]
-    words = "energy, which MNSIM 2.0 totals without the adder's" if matrix else "energy"
+    words = "energy, as in MNSIM 2.0 without the adder's" if matrix else "energy"
     sheet.add(words, "energy_nj", " + ".join(counted), cost.energy_nj)
 
 
@@ -180,7 +180,7 @@ def add_area(sheet: Worksheet, worked: Worked, cost: LayerCost) -> None:
     sheet.section("area of its tiles, all of them full")
     add("DACs of a PE", "all_dacs", "pe.groups * pe.dacs * subarrays", pe.all_dacs)
     add("ADCs of a PE", "all_adcs", "pe.groups * adcs * subarrays", pe.all_adcs)
-    add("joint modules a column, a tree over the PEs", "joints", "", joints(tile.pes))
+    add("joint modules a column", "joints", "", joints(tile.pes))
     sheet.give(all_pes=cost.tiles * tile.pes)
     adders = "adcs * subarrays * subarrays * (pe.groups - 1)"
     for name, equation in (

@@ -49,7 +49,7 @@ def _add_cycle(sheet: Worksheet, worked: Worked) -> None:
     sheet.section("one cycle of a PE")
     add("array", "array_size", "crossbar.rows * crossbar.columns / 8192", array.rows * array.columns / 8192)
     add(
-        "crossbar read: cell and wires",
+        "crossbar read: cell, wires",
         "crossbar_read_ns",
         "device.read_latency_ns + 1e-3 * (2e-4 * array_size**2 + 5e-6 * array_size + 4e-14)",
         pe.crossbar_ns,
@@ -76,8 +76,8 @@ def _add_matrix_point(sheet: Worksheet, worked: Worked, index: int, work: Matrix
     written, read = f"joined_bits * {merged} / buffer.width_bits", "merged_bits / buffer.width_bits"
     hop = "clock_ns + merged_bits / inter_tile_bandwidth_gbps"
     add("rounds of columns", "column_passes", "ceil(columns_used / adcs)", work.column_passes)
-    add("passes: rounds of rows too", "passes", passes, work.passes)
-    add("cycles: slices of input bits too", "cycles", "passes * ceil(input_bits / dac.bits)", work.cycles)
+    add("passes: times of rows", "passes", passes, work.passes)
+    add("cycles: times input slices", "cycles", "passes * ceil(input_bits / dac.bits)", work.cycles)
     add("crossbar", "crossbar_ns", "cycles * crossbar_read_ns", point.crossbar_ns)
     add("DAC", "dac_ns", "cycles * dac_conversion_ns", point.dac_ns)
     add("ADC", "adc_ns", "cycles * adc_conversion_ns", point.adc_ns)
@@ -152,9 +152,9 @@ def _add_input_buffer(sheet: Worksheet, worked: Worked, index: int) -> None:
     if isinstance(layer, Conv2d):
         held = "channels_held"
         used = worked.mapping.layers[index].rows_used // layer.kernel_size**2
-        sheet.add("input channels of a PE", held, "rows_used // kernel_size**2", used)
+        sheet.add("input channels of a PE", held, "rows_used / kernel_size**2", used)
     inner = max(layer.kernel_size - layer.padding, 0)
-    sheet.add("first window without padding", "inner", "max(kernel_size - padding, 0)", inner)
+    sheet.add("first window, unpadded", "inner", "max(kernel_size - padding, 0)", inner)
     if chip.pipeline is Pipeline.WINDOW:
         pixels = ["inner**2", "stride * inner", "stride * kernel_size", "stride**2"]
         pixels[2] = "stride**2" if isinstance(layer, Pool2d) else pixels[2]
@@ -162,14 +162,14 @@ def _add_input_buffer(sheet: Worksheet, worked: Worked, index: int) -> None:
         first, line = "(in_width * max(inner - 1, 0) + inner)", "(in_width * (stride - 1) + inner)"
         pixels = [first, line, "stride", "stride"]
     add("write, first point", "write_first_ns", f"{held} * {pixels[0]}", written.corner)
-    add("write, else in the first column", "write_column_ns", f"{held} * {pixels[1]}", written.first_column)
-    add("write, else in the first row", "write_row_ns", f"{held} * {pixels[2]}", written.first_row)
+    add("write, first column", "write_column_ns", f"{held} * {pixels[1]}", written.first_column)
+    add("write, first row", "write_row_ns", f"{held} * {pixels[2]}", written.first_row)
     add("write, elsewhere", "write_ns", f"{held} * {pixels[3]}", written.inside)
     parts = (
         "(height - 1) * write_column_ns + (width - 1) * write_row_ns + (height - 1) * (width - 1) * write_ns"
     )
     sheet.add("write", "written_ns", f"write_first_ns + {parts}", written.sum(shape))
-    add("read, in the first column", "read_window_ns", f"{held} * kernel_size**2", read.corner)
+    add("read, first column", "read_window_ns", f"{held} * kernel_size**2", read.corner)
     add("read, elsewhere", "read_step_ns", f"{held} * stride * kernel_size", read.inside)
     parts = "height * read_window_ns + height * (width - 1) * read_step_ns"
     sheet.add("read", "read_ns", parts, read.sum(shape))
@@ -182,11 +182,11 @@ def _add_span(sheet: Worksheet, worked: Worked, index: int, cost: LayerCost) -> 
         points = worked.network.shapes[read.layer].points
         begin = f"begins with layer {read.layer}'s point {read.point + 1:,} of {points:,}"
     sheet.add(begin, "begin_ns", "", cost.begin_ns)
-    sheet.add("finishes, by the recursion over its points", "finish_ns", "", cost.finish_ns)
+    sheet.add("finishes, by recursion", "finish_ns", "", cost.finish_ns)
     span_ns = cost.finish_ns - cost.begin_ns
     busy_ns = float(worked.times[index].durations_ns.sum())
     waits = "max(finish_ns - begin_ns - busy_ns, 0)"
-    sheet.add("waits for its inputs in between", "waiting_ns", waits, max(span_ns - busy_ns, 0.0))
+    sheet.add("waits in between", "waiting_ns", waits, max(span_ns - busy_ns, 0.0))
     occupancy = "busy_ns / (finish_ns - begin_ns)"
     if worked.chip.pipeline is Pipeline.NONE and busy_ns:
         occupancy = "1"  # as MNSIM 2.0 has it, add and multiply too

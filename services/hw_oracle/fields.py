@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import cache
 from typing import Any
 
-from services.common.codec import from_jsonable, to_jsonable
-from services.common.errors import InvalidChip, InvalidInput, InvalidRequest, one_of, violation
+from services.common.errors import InvalidRequest, one_of, violation
 from services.hw_oracle.checked import types_of
 from services.hw_oracle.converters import ADC_CHOICES, DAC_CHOICES
 from services.hw_oracle.types import ChipConfig
@@ -18,9 +17,11 @@ from services.hw_oracle.types import ChipConfig
 DERIVED = "derived"
 """How a value is written that the model derives: None in the tree."""
 
+_CHOICE = "choice"
+
 CHOICES: dict[str, Mapping[int, object]] = {
-    "tile.pe.adc.choice": ADC_CHOICES,
-    "tile.pe.dac.choice": DAC_CHOICES,
+    f"tile.pe.adc.{_CHOICE}": ADC_CHOICES,
+    f"tile.pe.dac.{_CHOICE}": DAC_CHOICES,
 }
 """Names that stand for all fields of a converter: the entries of MNSIM 2.0's tables."""
 
@@ -105,6 +106,15 @@ def read_value(path: str, text: str) -> Value:
         raise InvalidRequest.of(violation(path, text, wanted)) from None
 
 
+def value_text(value: Value) -> str:
+    """Write a value as `read_value` reads it."""
+    if value is None:
+        return DERIVED
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
 def with_fields(chip: ChipConfig, values: Mapping[str, Value]) -> ChipConfig:
     """Change fields by their full paths, all at once; a converter's choice comes before its single fields.
 
@@ -113,18 +123,18 @@ def with_fields(chip: ChipConfig, values: Mapping[str, Value]) -> ChipConfig:
     InvalidChip
         The fields do not make a chip.
     """
-    tree = to_jsonable(chip)
-    for path in sorted(values, key=lambda path: path not in CHOICES):
-        node, (*parents, name) = tree, path.split(".")
-        for parent in parents:
-            node = node[parent]
-        if path in CHOICES:
-            node |= to_jsonable(CHOICES[path][values[path]])  # type: ignore[index]  # read_value gave a key
+    changed: ChipConfig = _with_fields(chip, values)
+    return changed
+
+
+def _with_fields(node: Any, values: Mapping[str, Any]) -> Any:
+    own, below = dict[str, Any](), dict[str, dict[str, Any]]()
+    for path, value in values.items():
+        name, _, rest = path.partition(".")
+        if rest:
+            below.setdefault(name, {})[rest] = value
         else:
-            node[name] = values[path]
-    try:
-        return from_jsonable(ChipConfig, tree, "chip")
-    except InvalidChip:
-        raise
-    except InvalidInput as error:
-        raise InvalidChip(error.message, error.violations) from None
+            own[name] = value
+    if (choice := own.pop(_CHOICE, None)) is not None:
+        node = CHOICES[f"{node.path.removeprefix('chip.')}.{_CHOICE}"][choice]
+    return replace(node, **own, **{name: _with_fields(getattr(node, name), v) for name, v in below.items()})

@@ -14,14 +14,14 @@ from typing import Any
 from services.hw_oracle.fields import field_value
 from services.hw_oracle.types import ChipConfig
 
-FUNCTIONS = ("ceil", "log2", "max", "min", "power_of_two", "sqrt", "stages")
+FUNCTIONS = ("ceil", "floor", "log2", "max", "min", "power_of_two", "sqrt", "stages")
 """Functions in equations: Python's, `power_of_two` that rounds up, and a multiplexer's `stages`."""
 
 UNITS = {
     "ns": "ns", "nj": "nJ", "um2": "um2", "w": "W", "v2": "V2", "v": "V", "ohm": "ohm", "nm": "nm",
-    "kb": "KB", "mhz": "MHz", "gsps": "GS/s", "gbps": "bit/ns", "bits": "bit", "hops": "hops", "frac": "",
+    "kb": "KB", "mhz": "MHz", "gsps": "GS/s", "gbps": "bit/ns", "hops": "hops", "frac": "",
 }  # fmt: skip
-"""Unit by the last part of a symbol's name."""
+"""Unit by the last part of a symbol's name; counts, such as bits, have none."""
 
 _SYMBOL = re.compile(r"(?<![\w.])[A-Za-z_][\w.]*")  # not the e of 1e3
 
@@ -69,12 +69,12 @@ class Term:
 
 def unit(symbol: str) -> str:
     """Tell the unit that a symbol's name ends with."""
-    return UNITS.get(symbol.rpartition(".")[2].rpartition("_")[2], "")
+    return UNITS.get(symbol.rpartition("_")[2], "")
 
 
 def quantity(symbol: str, value: float) -> str:
     """Write a value with its symbol's unit, to seven digits."""
-    return f"{value:,.7g} {unit(symbol)}".rstrip()
+    return f"{float(f'{value:.7g}'):,.12g} {unit(symbol)}".rstrip()
 
 
 class Worksheet:
@@ -104,7 +104,8 @@ class Worksheet:
         if symbol in self._known:
             return self._known[symbol]
         value: Any = field_value(self._chip, symbol)
-        return float(value)  # a flag is 0 or 1
+        number: float = value + 0  # a flag is 0 or 1
+        return number
 
 
 def symbols(equation: str) -> Iterator[str]:

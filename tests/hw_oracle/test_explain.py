@@ -31,7 +31,7 @@ from tests.hw_oracle.chips import chips
 from tests.hw_oracle.networks import networks
 
 FUNCTION = {
-    "ceil": math.ceil, "log2": math.log2, "max": max, "min": min, "sqrt": math.sqrt,
+    "ceil": math.ceil, "floor": math.floor, "log2": math.log2, "max": max, "min": min, "sqrt": math.sqrt,
     "power_of_two": lambda x: 2.0 ** math.ceil(math.log2(x)), "stages": multiplexer_stages,
 }  # fmt: skip
 
