@@ -56,9 +56,9 @@ def command(
 
       imcnas sweep VGG64-RES128 --set crossbar.rows=128,256,512
 
-      imcnas sweep VGG64-RES128 --set adc.choice=2,6 --set crossbar.rows=128,256 --plot sweep.png
+      imcnas sweep VGG16 --set adc.choice=2,6 --set rows=128,256 --plot s.png
 
-      imcnas sweep nets.json --set clock_mhz=250,500,1000 --set placement=shell,snake --csv sweep.csv
+      imcnas sweep nets.json --set placement=shell,snake --csv s.csv
     """
     from services.cli.console import CONSOLE
     from services.cli.sweep_table import fronts, show_sweep

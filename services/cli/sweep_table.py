@@ -58,11 +58,11 @@ def show_sweep(console: Console, settings: Sequence[Setting], outcomes: Sequence
     shown = list(range(len(outcomes)))
     if len(outcomes) > MOST_ROWS:
         shown = sorted(i for front in fronts(outcomes, "latency_ns", "energy_nj", "area_um2") for i in front)
+        kept = f"{len(shown):,}" if len(shown) <= MOST_ROWS else f"{MOST_ROWS} of {len(shown):,}"
         console.print(
-            f"{len(outcomes):,} combinations; the {len(shown):,} that no other beats in latency, energy and"
-            " area at once" + (f", of which the first {MOST_ROWS}" if len(shown) > MOST_ROWS else "")
-            + ". --csv FILE has all."
-        )  # fmt: skip
+            f"Shown of {len(outcomes):,} combinations: the front of latency, energy and area ({kept})."
+            " --csv FILE has all."
+        )
     several = len({outcome.network for outcome in outcomes}) > 1
     labels = [_labels(outcome, several) for outcome in outcomes]
     headings = ["network"] * several + [setting.name for setting in settings]
@@ -77,7 +77,7 @@ def show_sweep(console: Console, settings: Sequence[Setting], outcomes: Sequence
                 _cell(written(outcomes[position].totals[key]), position in best[key])
                 for _, key, written, _ in columns
             ]
-        table.add_row(*labels[position], *cells)
+        table.add_row(*map(Text, labels[position]), *cells)
     console.print(table)
     _show_reasons(console, settings, outcomes)
 

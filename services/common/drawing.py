@@ -44,9 +44,15 @@ def style(axes: Axes) -> None:
     axes.tick_params(labelsize=9, colors=INK)
 
 
+def plain(text: str, width: int = 60) -> str:
+    """Make a name from outside fit for a figure: of bounded length, and no formula whatever it holds."""
+    kept = text if len(text) <= width else f"{text[: width - 3]}..."
+    return kept.replace("$", r"\$")
+
+
 def head(axes: Axes, title: str, *about: str, width_in: float = 7.0) -> None:
     """Write the title, and below it what the figure is about, in lines of at most `width_in`."""
-    lines = [line for text in about for line in wrap(text, int(13.5 * width_in))]
+    lines = [line for text in about for line in wrap(plain(text, 400), int(14 * width_in))]
     axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK, pad=8 + 12 * len(lines))
     subtitle = axes.annotate(
         "\n".join(lines), (0, 1), (0, 7), xycoords="axes fraction", textcoords="offset points",

@@ -10,7 +10,7 @@ from services.common.layers import Conv2d, LayerList, Linear, Pool2d
 from services.hw_oracle.cost import evaluate
 from services.hw_oracle.explain_power import add_area, add_energy, add_pe, add_power, add_units
 from services.hw_oracle.explain_time import add_time
-from services.hw_oracle.mapping import weight_matrix
+from services.hw_oracle.mapping import WeightMatrix, weight_matrix
 from services.hw_oracle.types import ChipConfig, LayerCost
 from services.hw_oracle.worked import Worked, work_out
 from services.hw_oracle.worksheet import Term, Worksheet
@@ -75,33 +75,47 @@ def _add_matrix(sheet: Worksheet, worked: Worked, index: int, cost: LayerCost) -
     sheet.give(in_channels=matrix.inputs, groups=groups)
     add("bit slices of a weight", "slices", "weight_bits - pe.differential", matrix.slices)
     add("channels a column holds", "held", f"floor(crossbar.rows / {window})", matrix.held)
-    of_inputs, of_outputs, packed = "in_channels", "out_channels", "1"
+    of_inputs, of_outputs, blocks, packed = "in_channels", "out_channels", "", ""
     if matrix.groups > 1:
+        _add_groups(sheet, matrix)
+    if way.groups > 1:
         of_inputs, of_outputs = "in_channels / groups", "out_channels / groups"
-        packing = (
-            f"max(1, min(groups, floor(held / ({of_inputs})), floor(crossbar.columns / ({of_outputs}))))"
-        )
-        apart, whole = matrix.split(matrix.groups), matrix.split(1)
-        add("groups that share a crossbar", "packed", packing, apart.packed)
-        slices = "ceil(slices / pe.groups)"
-        of_apart = f"ceil(groups / packed) * ceil({of_outputs} / crossbar.columns) * ceil({of_inputs} / held)"
-        of_whole = "ceil(out_channels / crossbar.columns) * ceil(in_channels / held)"
-        times = -(-matrix.slices // worked.chip.tile.pe.groups)
-        add("PEs, groups held apart", "apart", f"{of_apart} * {slices}", apart.across * apart.down * times)
-        add("PEs, held as one matrix", "whole", f"{of_whole} * {slices}", whole.across * whole.down * times)
-        if way.groups == 1:
-            of_inputs, of_outputs = "in_channels", "out_channels"
-        else:
-            packed = "packed"
-    blocks = f"ceil(groups / {packed}) * " if way.groups > 1 else ""
+        blocks, packed = "ceil(groups / packed) * ", "packed * "
     across = f"{blocks}ceil({of_outputs} / crossbar.columns) * ceil(slices / pe.groups)"
-    inputs, outputs = (f"{packed} * {name}" if way.groups > 1 else name for name in (of_inputs, of_outputs))
     add("PEs across: outputs, slices", "pes_across", across, cost.pes_across)
     add("PEs down: inputs", "pes_down", f"ceil({of_inputs} / held)", cost.pes_down)
     add("PEs", "pes", "pes_across * pes_down", cost.pes)
     add("tiles", "tiles", "ceil(pes / tile.pes)", cost.tiles)
     add("crossbars", "crossbars", "pes * pe.groups * (1 + pe.differential)", cost.crossbars)
     add("PEs in use in a tile", "pes_per_tile", "min(pes, tile.pes)", cost.pes_per_tile)
-    add("crossbar rows in use", "rows_used", f"min(held, {inputs}) * {window}", cost.rows_used)
-    add("crossbar columns in use", "columns_used", f"min(crossbar.columns, {outputs})", cost.columns_used)
+    add("crossbar rows in use", "rows_used", f"min(held, {packed}{of_inputs}) * {window}", cost.rows_used)
+    add(
+        "crossbar columns in use",
+        "columns_used",
+        f"min(crossbar.columns, {packed}{of_outputs})",
+        cost.columns_used,
+    )
     add("PE groups in use", "groups_used", "min(slices, pe.groups)", cost.groups_used)
+
+
+def _add_groups(sheet: Worksheet, matrix: WeightMatrix) -> None:
+    """Add both ways to hold a grouped convolution; the one of fewer PEs is taken."""
+    apart, whole = matrix.split(matrix.groups), matrix.split(1)
+    fit = "floor(held / (in_channels / groups)), floor(crossbar.columns / (out_channels / groups))"
+    sheet.add("groups that share a crossbar", "packed", f"max(1, min(groups, {fit}))", apart.packed)
+    for words, symbol, equation, way in (
+        (
+            "PEs a slice, groups apart",
+            "apart",
+            "ceil(groups / packed) * ceil(out_channels / groups / crossbar.columns)"
+            " * ceil(in_channels / groups / held)",
+            apart,
+        ),
+        (
+            "PEs a slice, one matrix",
+            "whole",
+            "ceil(out_channels / crossbar.columns) * ceil(in_channels / held)",
+            whole,
+        ),
+    ):
+        sheet.add(words, symbol, equation, way.across * way.down)

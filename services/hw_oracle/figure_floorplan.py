@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import product
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +33,11 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.patches import Rectangle
+
+Owners = npt.NDArray[np.int64]
+"""Layer of each tile of a part of the grid, shape (rows, columns); _UNUSED where it has none."""
+
+_UNUSED = -1
 
 LAYER_COLOURS = (SKY, ORANGE, GREEN, PURPLE, YELLOW, BLUE, VERMILION, GREY)
 """Colours of layers by turns; numbers tell those apart that share one."""
@@ -65,7 +67,6 @@ def floorplan(worked: Worked, about: str) -> Figure:
     NotPossible
         The chip places nothing.
     """
-    from matplotlib.collections import PatchCollection
     from matplotlib.ticker import MaxNLocator
 
     chip, layers = worked.chip, worked.mapping.layers
@@ -84,7 +85,7 @@ def floorplan(worked: Worked, about: str) -> Figure:
     outside = accumulates and accumulator_row > height - 0.5
     handles = _list_layers(worked, accumulates and not outside)
     if beside:
-        list_columns = ceil(len(handles) * _LINE_IN / max(3.0, plan_in[1]))
+        list_columns = ceil(len(handles) * _LINE_IN / max(3.0, plan_in[1] + 1))
         list_in = (_ENTRY_IN * list_columns, _LINE_IN * ceil(len(handles) / list_columns))
         size_in = (plan_in[0] + list_in[0], max(plan_in[1] + 1.2, list_in[1] + 0.2))
     else:
@@ -93,24 +94,18 @@ def floorplan(worked: Worked, about: str) -> Figure:
         size_in = (max(plan_in[0], list_in[0]), plan_in[1] + list_in[1] + 1.2)
     figure = new_figure(size_in[0] + 0.9, size_in[1])
     axes = figure.subplots()
-    free = PatchCollection(_squares(product(range(height), range(width))), facecolor=PALE, label="unused")
-    used = PatchCollection(
-        _squares(cells.T), facecolor=[_colour(int(owner)) for owner in owners], label="used"
-    )
-    for squares in (free, used):
-        squares.set(edgecolor="white", linewidth=min(0.8, 2 * cell_in))
-        axes.add_collection(squares)
-    owner_at = np.full((height + 2, width + 2), -1)  # with a rim
+    owner_at = np.full((height + 2, width + 2), _UNUSED)  # with a rim
     owner_at[cells[0] + 1, cells[1] + 1] = owners
+    _draw_tiles(axes, owner_at[1:-1, 1:-1], cell_in)
     _draw_borders(axes, owner_at)
     _draw_numbers(axes, worked, cells, owners, cell_in)
     if accumulates and not outside:
-        axes.plot([-0.5], [accumulator_row], clip_on=False, zorder=4, **_ACCUMULATOR)
-    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal", anchor="NW")
+        axes.plot([-0.5], [accumulator_row], clip_on=False, zorder=5, **_ACCUMULATOR)
+    axes.set(aspect="equal", anchor="NW")
     axes.set_xlabel("column of the grid", fontsize=9)
     axes.set_ylabel("row of the grid", fontsize=9)
     axes.spines[:].set_visible(False)
-    axes.tick_params(length=0, labelsize=8, colors=INK)
+    axes.tick_params(which="both", length=0, labelsize=8, colors=INK)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(integer=True))
     grid = f"{len(owners):,} of {chip.grid_rows} × {chip.grid_columns} tiles · placement {chip.placement}"
@@ -133,13 +128,19 @@ def _colour(layer: int) -> str:
     return to_hex((red, green, blue))
 
 
-def _squares(cells: Iterable[Iterable[int]]) -> list[Rectangle]:
-    from matplotlib.patches import Rectangle
+def _draw_tiles(axes: Axes, owner_at: Owners, cell_in: float) -> None:
+    """Draw every tile in the colour of its layer, with white lines between."""
+    from matplotlib.colors import to_rgb
 
-    return [Rectangle((column - 0.5, row - 0.5), 1, 1) for row, column in cells]
+    colours = np.array([to_rgb(PALE), *(to_rgb(_colour(layer)) for layer in range(len(LAYER_COLOURS)))])
+    axes.imshow(colours[np.where(owner_at == _UNUSED, 0, owner_at % len(LAYER_COLOURS) + 1)])
+    height, width = owner_at.shape
+    axes.set_xticks(np.arange(-0.5, width), minor=True)
+    axes.set_yticks(np.arange(-0.5, height), minor=True)
+    axes.grid(which="minor", color="white", linewidth=min(0.8, 2 * cell_in))
 
 
-def _draw_borders(axes: Axes, owner_at: npt.NDArray[np.int64]) -> None:
+def _draw_borders(axes: Axes, owner_at: Owners) -> None:
     """Draw lines between tiles of different layers; `owner_at` has a rim of unused ones."""
     from matplotlib.collections import LineCollection
 
@@ -147,21 +148,23 @@ def _draw_borders(axes: Axes, owner_at: npt.NDArray[np.int64]) -> None:
     upright = [((x - 0.5, y - 1.5), (x - 0.5, y - 0.5)) for y, x in zip(rows, columns, strict=True)]
     rows, columns = np.nonzero(owner_at[1:] != owner_at[:-1])
     level = [((x - 1.5, y - 0.5), (x - 0.5, y - 0.5)) for y, x in zip(rows, columns, strict=True)]
-    borders = LineCollection(upright + level, colors=INK, linewidths=0.9, capstyle="round", clip_on=False)
+    borders = LineCollection(
+        upright + level, colors=INK, linewidths=0.9, capstyle="round", clip_on=False, zorder=3
+    )
     axes.add_collection(borders)
 
 
 def _draw_numbers(
     axes: Axes, worked: Worked, cells: npt.NDArray[np.int64], owners: npt.NDArray[np.int64], cell_in: float
 ) -> None:
-    """Write its layer's number on each tile, or on narrow ones where the layer merges; ring those."""
+    """Write its layer's number on each tile that is wide enough, and ring those where layers merge."""
     size = min(8.0, 72 * cell_in * 0.42)
     if size >= 3.5:
         for row, column, owner in zip(*cells, owners, strict=True):
             axes.text(column, row, str(owner), fontsize=size, ha="center", va="center", color=INK)
     merging = [way.merge_cell for way in worked.ways if way.merge_cell]
     rows, columns = zip(*merging, strict=True) if merging else ((), ())
-    axes.plot(columns, rows, markersize=72 * cell_in * 0.82, label="merges here", zorder=3, **_RING)
+    axes.plot(columns, rows, markersize=72 * cell_in * 0.82, label="merges here", zorder=4, **_RING)
 
 
 def _list_layers(worked: Worked, accumulator: bool) -> list[Artist]:

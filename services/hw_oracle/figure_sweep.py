@@ -21,6 +21,7 @@ from services.common.drawing import (
     head,
     log_where_wide,
     new_figure,
+    plain,
     style,
     unit_of,
 )
@@ -74,7 +75,7 @@ def _lines(setting: Setting, outcomes: Sequence[Outcome]) -> Figure:
                 [_place(setting, outcome.values[0]) for outcome in members],
                 [outcome.totals[key] / size for outcome in members],
                 marker=_MARKERS[number % len(_MARKERS)], color=_COLOURS[number % len(_COLOURS)],
-                linewidth=1.4, markersize=5, label=network,
+                linewidth=1.4, markersize=5, label=plain(f" {network}"),
             )  # fmt: skip
         log_where_wide(axes, "y", [outcome.totals[key] / size for outcome in outcomes])
         axes.set_ylabel(f"{name} ({unit})" if unit else name)
@@ -204,7 +205,15 @@ def _add_legend(
             name = series.classes[position]
             colour, marker = (colours[position], "o") if of_colour else (GREY, markers[position])
             handles.append(
-                Line2D([], [], color=colour, marker=marker, linestyle="none", markersize=6, label=f"  {name}")
+                Line2D(
+                    [],
+                    [],
+                    color=colour,
+                    marker=marker,
+                    linestyle="none",
+                    markersize=6,
+                    label=plain(f"  {name}"),
+                )
             )
     handles.append(Line2D([], [], color=GREY, linewidth=1.0, label="front"))
     figure.legend(handles=handles, loc="outside right upper", frameon=False, fontsize=8, handlelength=1.2)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from services.common.errors import InvalidRequest
 from services.common.layers import (
     LAYER_KINDS,
     Add,
@@ -94,3 +95,16 @@ def test_the_terms_of_every_kind_of_layer_add_up_to_the_report(index: int, group
 def test_every_equation_gives_the_reported_number_on_any_chip(network: LayerList, chip: ChipConfig):
     for index in range(len(network.layers)):
         check(network, chip, index)
+
+
+def test_a_term_reads_as_one_would_write_it():
+    term = by_symbol(explain(EVERY_KIND, ChipConfig(), 0))["adc_conversion_ns"]
+    assert term.equation == "(adc.bits + 2) / adc.rate_gsps"
+    assert term.with_numbers() == "(6 + 2) / 1 GS/s"
+    assert (term.value, term.unit) == (8.0, "ns")
+
+
+def test_a_layer_that_is_not_there_is_refused():
+    for index in (-1, len(EVERY_KIND.layers)):
+        with pytest.raises(InvalidRequest, match=r"layer: got .*, wanted 0 to 9"):
+            explain(EVERY_KIND, ChipConfig(), index)
