@@ -34,7 +34,7 @@ def _equation(term: Term, width: int) -> Text:
     """Write a term in a line or, where that is too long, the numbers in a second one."""
     result = quantity(term.symbol, term.value)
     text = Text(term.symbol, "cyan")
-    if term.equation:
+    if term.given:
         text.append(f" = {_pretty(term.equation)}", "default")
     numbers = _pretty(term.with_numbers()) if term.given else result
     if numbers != result:

@@ -12,7 +12,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Literal
 
 from services.common.errors import InvalidRequest, Violation, violation
-from services.common.files import write_whole
+from services.common.files import write_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,6 +107,6 @@ def save(figure: Figure, path: Path) -> None:
     content = io.BytesIO()
     figure.savefig(content, format=path.suffix.lower().removeprefix("."))
     try:
-        write_whole(path, content.getvalue())
+        write_file(path, content.getvalue())
     except OSError as error:
         raise InvalidRequest.of(Violation(str(path), f"cannot be written: {error}")) from error

@@ -1,4 +1,4 @@
-"""Files: an error names what is wrong with one that people wrote; ours are written whole or not at all."""
+"""Files that people write: whatever is wrong with one, the error names it."""
 
 from __future__ import annotations
 
@@ -45,14 +45,8 @@ def parse_toml(text: str, invalid: type[InvalidInput]) -> dict[str, Any]:
         raise invalid(f"this is no TOML: {error}") from None
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write beside `path`, then put it in its place, so that no reader sees half a file.
-
-    Raises
-    ------
-    OSError
-        The folder cannot be written to.
-    """
+def write_file(path: Path, content: bytes) -> None:
+    """Write beside `path`, then put it in its place, so that no reader sees half a file."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

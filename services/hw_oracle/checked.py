@@ -14,10 +14,14 @@ T = TypeVar("T")
 
 
 @cache
-def types_of(cls: type) -> dict[str, tuple[Any, ...]]:
-    """Types that each field takes: ``float | None`` gives (float, NoneType)."""
+def _types(cls: type) -> dict[str, tuple[Any, ...]]:
     hints = get_type_hints(cls)
     return {f.name: get_args(hints[f.name]) or (hints[f.name],) for f in fields(cls)}
+
+
+def field_types(cls: Any) -> dict[str, tuple[Any, ...]]:
+    """Types that each field of a node takes: ``float | None`` gives (float, NoneType)."""
+    return _types(cls)
 
 
 def limited(default: T, low: float, high: float) -> T:
@@ -38,8 +42,7 @@ class Checked:
             raise InvalidChip.of(*wrong)
 
     def _field_violation(self, name: str, limits: Any) -> Violation | None:
-        cls: Any = type(self)
-        value, kinds, path = getattr(self, name), types_of(cls)[name], f"{self.path}.{name}"
+        value, kinds, path = getattr(self, name), field_types(type(self))[name], f"{self.path}.{name}"
         if value is None and type(None) in kinds:
             return None
         wanted = kinds[0]

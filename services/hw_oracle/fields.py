@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from services.common.errors import InvalidRequest, one_of, violation
-from services.hw_oracle.checked import types_of
+from services.hw_oracle.checked import field_types
 from services.hw_oracle.converters import ADC_CHOICES, DAC_CHOICES
 from services.hw_oracle.types import ChipConfig
 
@@ -36,7 +36,7 @@ def chip_fields() -> dict[str, tuple[type, ...]]:
 
 def _fields(cls: Any, prefix: str) -> Iterator[tuple[str, tuple[type, ...]]]:
     for f in fields(cls):
-        kinds = types_of(cls)[f.name]
+        kinds = field_types(cls)[f.name]
         if is_dataclass(kinds[0]):
             yield from _fields(kinds[0], f"{prefix}{f.name}.")
         else:

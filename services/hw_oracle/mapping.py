@@ -14,11 +14,11 @@ buffers among it, follows from the rows, columns and PEs in use by the equations
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from services.common.errors import ChipTooSmall, InvalidNetwork, violation
+from services.common.errors import ChipTooSmall, InvalidNetwork, Violation, violation
 from services.common.layers import (
     NETWORK_INPUT,
     Add,
@@ -100,6 +100,9 @@ def map_network(network: LayerList, chip: ChipConfig) -> Mapping:
         raise InvalidNetwork.of(violation("layers", f"{points} output points", wanted))
     if all(isinstance(layer, Concat) for layer in network.layers):
         raise InvalidNetwork.of(violation("layers", "concats alone", "a layer that computes"))
+    wrong = [found for i in range(len(network.layers)) for found in _violations(network, i, chip)]
+    if wrong:
+        raise InvalidNetwork.of(*wrong)
     layers: list[LayerMapping] = []
     tiles = 0
     for index in range(len(network.layers)):
@@ -157,6 +160,18 @@ def _output_bits(network: LayerList) -> tuple[int, ...]:
         else:
             bits.append(layer.bits.output_bits)
     return tuple(bits)
+
+
+def _violations(network: LayerList, index: int, chip: ChipConfig) -> Iterator[Violation]:
+    """Say why a chip of this kind can hold no such layer."""
+    layer, pe = network.layers[index], chip.tile.pe
+    path, rows = f"layers[{index}].{layer.kind}", pe.crossbar.rows
+    if isinstance(layer, Conv2d) and layer.kernel_size**2 > rows:
+        wanted = f"a kernel whose square is at most the crossbar's {rows} rows"
+        yield violation(f"{path}.kernel_size", layer.kernel_size, wanted)
+    if isinstance(layer, Conv2d | Linear) and layer.bits.weight_bits <= pe.differential:
+        wanted = "2 or more on a chip with differential crossbars"
+        yield violation(f"{path}.bits.weight_bits", layer.bits.weight_bits, wanted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,34 +243,21 @@ class WeightMatrix:
 
 
 def weight_matrix(network: LayerList, index: int, chip: ChipConfig) -> WeightMatrix:
-    """Describe the matrix of a convolution or linear layer.
-
-    Raises
-    ------
-    InvalidNetwork
-        A window is larger than a column, or no bit of a weight is left to hold.
-    """
+    """Describe the matrix of a convolution or linear layer that the chip can hold."""
     layer, pe, groups = network.layers[index], chip.tile.pe, 1
-    source, path = network.shape_of(layer.inputs[0]), f"layers[{index}].{layer.kind}"
+    source = network.shape_of(layer.inputs[0])
     if isinstance(layer, Conv2d):
         window, inputs = layer.kernel_size**2, source.channels
         if chip.grouped_mapping is GroupedMapping.PACKED:
             groups = layer.groups
-        if window > pe.crossbar.rows:
-            wanted = f"a kernel whose square is at most the crossbar's {pe.crossbar.rows} rows"
-            raise InvalidNetwork.of(violation(f"{path}.kernel_size", layer.kernel_size, wanted))
     else:
         window, inputs = 1, source.elements
-    slices = layer.bits.weight_bits - pe.differential
-    if slices < 1:
-        wanted = "2 or more on a chip with differential crossbars"
-        raise InvalidNetwork.of(violation(f"{path}.bits.weight_bits", layer.bits.weight_bits, wanted))
     return WeightMatrix(
         inputs=inputs,
         outputs=network.shapes[index].channels,
         window=window,
         groups=groups,
-        slices=slices,
+        slices=layer.bits.weight_bits - pe.differential,
         held=pe.crossbar.rows // window,
         columns=pe.crossbar.columns,
     )

@@ -14,7 +14,7 @@ import services
 from services.common.candidate import candidate_layers
 from services.common.codec import to_jsonable
 from services.common.errors import InvalidRequest, NotPossible, Violation
-from services.common.files import write_whole
+from services.common.files import write_file
 from services.common.network_json import network_to_json
 from services.searcher.figures import accuracy_figure, energy_figure, latency_figure
 from services.searcher.objective import UNITS, fitness
@@ -70,12 +70,12 @@ def write_report(status: StudyStatus, trials: Sequence[Trial], folder: Path) -> 
     best = json.dumps(_best(status, status.best, notes), indent=2, allow_nan=False) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / "trials.csv", _table(status, trials).encode())
-        write_whole(folder / "best.json", best.encode())
+        write_file(folder / "trials.csv", _table(status, trials).encode())
+        write_file(folder / "best.json", best.encode())
         for name, draw in FIGURES.items():
             png = io.BytesIO()
             draw(status, trials).savefig(png, format="png")
-            write_whole(folder / name, png.getvalue())
+            write_file(folder / name, png.getvalue())
     except OSError as error:
         fix = "give a folder that can be written to"
         raise InvalidRequest.of(Violation("output", f"cannot write to {folder} ({error}); {fix}")) from error

@@ -28,8 +28,8 @@ from services.hw_oracle.digital import multiplexer_stages
 from services.hw_oracle.explain import explain
 from services.hw_oracle.types import ChipConfig, GroupedMapping
 from services.hw_oracle.worksheet import FUNCTIONS, Term
-from tests.hw_oracle.chips import chips
 from tests.hw_oracle.networks import networks
+from tests.hw_oracle.varied_chips import chips
 
 FUNCTION = {
     "ceil": math.ceil, "floor": math.floor, "log2": math.log2, "max": max, "min": min, "sqrt": math.sqrt,

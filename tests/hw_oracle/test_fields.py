@@ -20,7 +20,7 @@ from services.hw_oracle.fields import (
     with_fields,
 )
 from services.hw_oracle.types import AdcConfig, ChipConfig
-from tests.hw_oracle.chips import chips
+from tests.hw_oracle.varied_chips import chips
 
 
 def leaves(node: Any) -> int:

@@ -13,8 +13,8 @@ from services.hw_oracle.cost import evaluate
 from services.hw_oracle.placement import positions
 from services.hw_oracle.types import ChipConfig, Placement
 from services.hw_oracle.worked import awaited, critical_path, work_out
-from tests.hw_oracle.chips import chips
 from tests.hw_oracle.networks import networks
+from tests.hw_oracle.varied_chips import chips
 
 
 @settings(max_examples=150)
