@@ -8,6 +8,7 @@ from __future__ import annotations
 from services.common.errors import InvalidRequest, violation
 from services.common.layers import Conv2d, LayerList, Linear, Pool2d
 from services.hw_oracle.cost import evaluate
+from services.hw_oracle.energy import layer_energy, layer_power
 from services.hw_oracle.explain_power import add_area, add_energy, add_pe, add_power, add_units
 from services.hw_oracle.explain_time import add_time
 from services.hw_oracle.mapping import WeightMatrix, weight_matrix
@@ -42,9 +43,10 @@ def explain(network: LayerList, chip: ChipConfig, index: int) -> tuple[Term, ...
     add_time(sheet, worked, index, cost)
     if cost.tiles:
         add_units(sheet, worked, index)
-        add_power(sheet, worked, index, cost)
-        add_energy(sheet, worked, index, cost)
-        add_area(sheet, worked, cost)
+        power = layer_power(network.layers[index], worked.mapping.layers[index], worked.tile)
+        add_power(sheet, worked, index, power)
+        add_energy(sheet, worked, index, layer_energy(power, worked.times[index].modules))
+        add_area(sheet, worked, index)
     else:
         sheet.section("power, energy and area")
         for name in ("power_w", "energy_nj", "area_um2"):

@@ -20,7 +20,6 @@ from services.hw_oracle.types import (
     CrossbarConfig,
     DeviceKind,
     EnergyBreakdown,
-    LayerCost,
     PimType,
     PowerBreakdown,
 )
@@ -94,17 +93,22 @@ def add_units(sheet: Worksheet, worked: Worked, index: int) -> None:
             sheet.add(f"{words}, power", f"{name}_unit_w", "", unit.power_w)
 
 
-def add_power(sheet: Worksheet, worked: Worked, index: int, cost: LayerCost) -> None:
+def add_power(sheet: Worksheet, worked: Worked, index: int, power: PowerBreakdown) -> None:
     """Add the power of each module while it works."""
-    pe, power, add = worked.tile.pe, cost.power, sheet.add
+    pe, mapped, add = worked.tile.pe, worked.mapping.layers[index], sheet.add
     sheet.section("power, while it works")
     if not _is_matrix(worked, index):
         add("pooling", "pooling_w", "pooling_unit_w", power.pooling_w)
         add("buffer read", "buffer_read_w", "output_buffer_read_w", power.buffer_read_w)
         add("buffer write", "buffer_write_w", "output_buffer_write_w", power.buffer_write_w)
-        add("power", "power_w", "pooling_w + buffer_read_w + buffer_write_w", cost.power_w)
+        add("power", "power_w", "pooling_w + buffer_read_w + buffer_write_w", power.total_w)
         return
-    array, rows, columns, groups = pe.config.crossbar, cost.rows_used, cost.columns_used, cost.groups_used
+    array, rows, columns, groups = (
+        pe.config.crossbar,
+        mapped.rows_used,
+        mapped.columns_used,
+        mapped.groups_used,
+    )
     square = f"{1 - ON_INPUT_FRAC:g} * device.off_voltage_v**2 + {ON_INPUT_FRAC:g} * device.on_voltage_v**2"
     high, low = HIGH_RESISTANCE_FRAC, 1 - HIGH_RESISTANCE_FRAC
     cell = f"mean_v2 * ({high:g} / device.high_resistance_ohm + {low:g} / device.low_resistance_ohm)"
@@ -126,7 +130,7 @@ def add_power(sheet: Worksheet, worked: Worked, index: int, cost: LayerCost) -> 
         f"groups_used * ceil(columns_used / column_factor){subarrays}",
         adcs,
     )
-    sheet.give(pes_on=cost.tiles * cost.pes_per_tile)
+    sheet.give(pes_on=mapped.tiles * mapped.pes_per_tile)
     pairs = "groups_used * (1 + pe.differential)"
     add(
         "crossbar", "crossbar_w", f"pes_on * {pairs} * cells_w / row_factor / column_factor", power.crossbar_w
@@ -151,10 +155,10 @@ def add_power(sheet: Worksheet, worked: Worked, index: int, cost: LayerCost) -> 
         equation = f"pes_on * input_buffer_{way}_w + tiles * output_buffer_{way}_w"
         add(f"buffer {way}", f"buffer_{way}_w", equation, getattr(power, f"buffer_{way}_w"))
     modules = [f.name for f in fields(PowerBreakdown) if f.name != "pooling_w"]
-    add("power", "power_w", " + ".join(modules), cost.power_w)
+    add("power", "power_w", " + ".join(modules), power.total_w)
 
 
-def add_energy(sheet: Worksheet, worked: Worked, index: int, cost: LayerCost) -> None:
+def add_energy(sheet: Worksheet, worked: Worked, index: int, energy: EnergyBreakdown) -> None:
     """Add power times busy time of each module."""
     matrix = _is_matrix(worked, index)
     sheet.section("energy of one inference")
@@ -167,21 +171,22 @@ def add_energy(sheet: Worksheet, worked: Worked, index: int, cost: LayerCost) ->
         if module in ("buffer_read", "buffer_write"):
             way = module.removeprefix("buffer_")
             busy = f"(points * output_{way}_ns + {'read' if way == 'read' else 'written'}_ns)"
-        value = getattr(cost.energy, name)
+        value = getattr(energy, name)
         sheet.add(module.replace("_", " "), name, f"{module}_w * {busy}", value)
     counted = [name for name in names if name != "adder_nj"]
     words = "energy, as in MNSIM 2.0 without the adder's" if matrix else "energy"
-    sheet.add(words, "energy_nj", " + ".join(counted), cost.energy_nj)
+    sheet.add(words, "energy_nj", " + ".join(counted), energy.total_nj)
 
 
-def add_area(sheet: Worksheet, worked: Worked, cost: LayerCost) -> None:
+def add_area(sheet: Worksheet, worked: Worked, index: int) -> None:
     """Add the area of each module, in all tiles of the layer."""
-    tile, pe, add = worked.tile, worked.tile.pe, sheet.add
+    tile, pe, add, tiles = worked.tile, worked.tile.pe, sheet.add, worked.mapping.layers[index].tiles
+    area = tile.area().times(tiles)
     sheet.section("area of its tiles, all of them full")
     add("DACs of a PE", "all_dacs", "pe.groups * pe.dacs * subarrays", pe.all_dacs)
     add("ADCs of a PE", "all_adcs", "pe.groups * adcs * subarrays", pe.all_adcs)
     add("joint modules a column", "joints", "", joints(tile.pes))
-    sheet.give(all_pes=cost.tiles * tile.pes)
+    sheet.give(all_pes=tiles * tile.pes)
     adders = "adcs * subarrays * subarrays * (pe.groups - 1)"
     for name, equation in (
         ("crossbar", "all_pes * pe.groups * (1 + pe.differential) * array_um2"),
@@ -197,8 +202,8 @@ def add_area(sheet: Worksheet, worked: Worked, cost: LayerCost) -> None:
         ("pooling", "tiles * pooling_unit_um2"),
         ("buffer", "all_pes * input_buffer_um2 + tiles * output_buffer_um2"),
     ):
-        add(name.replace("_", " "), f"{name}_um2", equation, getattr(cost.area, f"{name}_um2"))
-    add("area", "area_um2", " + ".join(f.name for f in fields(AreaBreakdown)), cost.area_um2)
+        add(name.replace("_", " "), f"{name}_um2", equation, getattr(area, f"{name}_um2"))
+    add("area", "area_um2", " + ".join(f.name for f in fields(AreaBreakdown)), area.total_um2)
 
 
 def _cell(array: CrossbarConfig) -> str:
