@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import log
+from math import ceil, log
 from typing import TYPE_CHECKING, Any
 
 from services.common.drawing import (
@@ -26,7 +26,7 @@ from services.common.drawing import (
     unit_of,
 )
 from services.common.units import NJ_PER_MJ, NJ_PER_UJ, NS_PER_MS, NS_PER_S, NS_PER_US, UM2_PER_MM2
-from services.hw_oracle.fields import value_text
+from services.hw_oracle.fields import Value, value_text
 from services.hw_oracle.sweep import Outcome, Setting
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ _PANELS: tuple[tuple[str, str, dict[str, float]], ...] = (
     ("area", "area_um2", {"mm²": UM2_PER_MM2}),
     ("TOPS/W", "tops_per_w", {"": 1.0}),
 )
+
+_MOST_TICKS = 10
 
 _MOST_LISTED = 10
 """Points of the front that the figure numbers and lists."""
@@ -66,23 +68,25 @@ def sweep_figure(
 def _lines(setting: Setting, outcomes: Sequence[Outcome]) -> Figure:
     figure = new_figure(7.4, 5.2)
     networks = list(dict.fromkeys(outcome.network for outcome in outcomes))
-    grid = figure.subplots(2, 2, sharex=True)
+    grid, places = figure.subplots(2, 2, sharex=True), _places(setting)
     for axes, (name, key, units) in zip(grid.flat, _PANELS, strict=True):
         unit, size = unit_of((outcome.totals[key] for outcome in outcomes), units)
         for number, network in enumerate(networks):
             members = [outcome for outcome in outcomes if outcome.network == network]
+            members.sort(key=lambda outcome: places[outcome.values[0]])
+            marker = _MARKERS[number // len(_COLOURS) % len(_MARKERS)]
             axes.plot(
-                [_place(setting, outcome.values[0]) for outcome in members],
+                [places[outcome.values[0]] for outcome in members],
                 [outcome.totals[key] / size for outcome in members],
-                marker=_MARKERS[number % len(_MARKERS)], color=_COLOURS[number % len(_COLOURS)],
-                linewidth=1.4, markersize=5, label=plain(f" {network}"),
+                marker=marker, color=_COLOURS[number % len(_COLOURS)], linewidth=1.4, markersize=5,
+                label=plain(f" {network}"),
             )  # fmt: skip
         log_where_wide(axes, "y", [outcome.totals[key] / size for outcome in outcomes])
         axes.set_ylabel(f"{name} ({unit})" if unit else name)
         style(axes)
     for axes in grid[-1]:
         axes.set_xlabel(setting.name)
-        _mark_values(axes, setting)
+        _mark_values(axes, places)
     title = grid.flat[0]
     head(
         title,
@@ -95,28 +99,28 @@ def _lines(setting: Setting, outcomes: Sequence[Outcome]) -> Figure:
     return figure
 
 
-def _is_number(setting: Setting) -> bool:
-    return all(type(value) in (int, float) for value in setting.values)
+def _places(setting: Setting) -> dict[Value, float]:
+    """Place each value on the axis: numbers at themselves, words at their turn; in rising order."""
+    turns: dict[Value, float] = {value: float(turn) for turn, value in enumerate(setting.values)}
+    if any(type(value) not in (int, float) for value in turns):
+        return turns
+    numbers: list[Any] = list(turns)
+    return {value: float(value) for value in sorted(numbers)}
 
 
-def _place(setting: Setting, value: Any) -> float:
-    """Where a value is on the axis: at itself or, of words, at its turn."""
-    return float(value) if _is_number(setting) else float(setting.values.index(value))
-
-
-def _mark_values(axes: Axes, setting: Setting) -> None:
-    """Put ticks at the values; an axis whose values grow by a factor is logarithmic."""
+def _mark_values(axes: Axes, places: dict[Value, float]) -> None:
+    """Put ticks at the values, of many at some; an axis whose values grow by a factor is logarithmic."""
     from matplotlib.ticker import NullFormatter, NullLocator
 
-    places = sorted(_place(setting, value) for value in setting.values)
-    if _is_number(setting) and places[0] > 0 and places[-1] >= 4 * places[0]:
-        steps = [after / before for before, after in pairwise(places)]
+    along, labels = list(places.values()), [value_text(value) for value in places]
+    if along[0] > 0 and along[-1] >= 4 * along[0]:  # words begin at 0
+        steps = [after / before for before, after in pairwise(along)]
         if log(max(steps)) < 2.5 * log(min(steps)):
             axes.set_xscale("log")
-    labels = [value_text(value) for value in sorted(setting.values, key=lambda v: _place(setting, v))]
+    step = ceil(len(labels) / _MOST_TICKS)
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xticks(places, labels, rotation=0 if sum(map(len, labels)) < 34 else 45)
+    axes.set_xticks(along[::step], labels[::step], rotation=0 if sum(map(len, labels[::step])) < 34 else 45)
 
 
 def _scatter(
@@ -130,12 +134,14 @@ def _scatter(
     xs = [outcome.totals["latency_ns"] / size for outcome in outcomes]
     ys = [outcome.totals["energy_nj"] / energy_size for outcome in outcomes]
     networks = list(dict.fromkeys(outcome.network for outcome in outcomes))
-    by_network = _Series("network", networks, [networks.index(outcome.network) for outcome in outcomes])
+    turn_of = {network: turn for turn, network in enumerate(networks)}
+    by_network = _Series("network", networks, [turn_of[outcome.network] for outcome in outcomes])
+    turns = [{value: turn for turn, value in enumerate(setting.values)} for setting in settings]
     by_field = [
         _Series(
             setting.name,
             [value_text(value) for value in setting.values],
-            [setting.values.index(outcome.values[position]) for outcome in outcomes],
+            [turns[position][outcome.values[position]] for outcome in outcomes],
         )
         for position, setting in enumerate(settings)
     ]
