@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from services.cli.arguments import parse_image
-from services.cli.networks import Format, Named, read_networks
+from services.cli.arguments import parse_bits, parse_image
+from services.cli.networks import CANDIDATE_IMAGE, Format, Named, read_networks
 from services.common.candidate import candidate_layers, parse_candidate
 from services.common.errors import ImcnasError
 from services.common.units import format_area, format_energy, format_latency, format_power
@@ -35,20 +35,27 @@ class Detail(StrEnum):
 
 def command(
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="JSON files, or candidates such as VGG16-RES32.")
+        list[str],
+        typer.Argument(metavar="FILE...", help="JSON or ONNX files, or candidates such as VGG16-RES32."),
     ],
     form: Annotated[Format, typer.Option("--format", help="What the files hold.")] = Format.AUTO,
     chip: Annotated[str, typer.Option(help="A preset, or a .toml or MNSIM .ini file.")] = "mnsim2_default",
     detail: Annotated[Detail, typer.Option(help="Totals, each layer, or each module.")] = Detail.TOTALS,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")] = False,
-    image: Annotated[str, typer.Option(help="Image shape for candidates.")] = "3x32x32",
+    image: Annotated[
+        str, typer.Option(help="Image shape for candidates (3x32x32), and ONNX files that leave it open.")
+    ] = "",
     classes: Annotated[int, typer.Option(help="Classes for candidates.")] = 10,
+    bits: Annotated[
+        str, typer.Option(help="Bit widths for candidates and ONNX files: one, or inputs,weights,outputs.")
+    ] = "9",
     oracle: Annotated[str, typer.Option(help="Ask a running oracle, host:port, instead.")] = "",
 ) -> None:
     """Tell the latency, energy, area and power of networks on a chip.
 
     A FILE holds one network or a list of them, as imcnas JSON or as the
-    layer dictionaries of MNSIM 2.0; docs/evaluate.md shows both.
+    layer dictionaries of MNSIM 2.0, or is an ONNX file; docs/networks.md
+    tells what each may hold.
 
     For example:
 
@@ -57,21 +64,25 @@ def command(
       imcnas evaluate VGG16-RES32 --image 1x8x8 --detail layers
 
       imcnas evaluate networks.json --chip my_chip.ini --json
+
+      imcnas evaluate model.onnx --bits 8,4,8     inputs, weights, outputs
     """
     from services.hw_oracle.chips import load_chip
     from services.hw_oracle.client import HwOracle
 
-    config, shape = load_chip(chip), parse_image(image)
+    config, shape, widths = load_chip(chip), parse_image(image) if image else None, parse_bits(bits)
     if not all(Path(file).exists() for file in files):
         candidate_layers(
-            parse_candidate("VGG1"), shape, classes
+            parse_candidate("VGG1"), shape or CANDIDATE_IMAGE, classes
         )  # images that fit no candidate are one mistake
     failed = False
     with HwOracle(oracle or None) as hardware:
         if oracle:
             hardware.info()  # it answers
         for file in files:
-            for name, result in _evaluate(read_networks(file, form, shape, classes), hardware, config):
+            for name, result in _evaluate(
+                read_networks(file, form, shape, classes, widths), hardware, config
+            ):
                 failed |= isinstance(result, ImcnasError)
                 if as_json:
                     print(json.dumps(_as_dict(name, result, detail), allow_nan=False), flush=True)

@@ -1,4 +1,4 @@
-"""Networks named on a command line: files in two JSON forms, or a candidate's compact form."""
+"""Networks named on a command line: JSON files in two forms, ONNX files, or a candidate's compact form."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from pathlib import Path
 
 from services.common.candidate import candidate_layers, parse_candidate
 from services.common.errors import ImcnasError, InvalidNetwork, NotFound, Violation, violation
-from services.common.layers import LayerList, Shape
+from services.common.layers import Bits, LayerList, Shape
 from services.common.network_json import network_from_json
+
+CANDIDATE_IMAGE = Shape(channels=3, height=32, width=32)
+"""What a candidate reads unless told otherwise."""
 
 
 class Format(StrEnum):
@@ -21,6 +24,7 @@ class Format(StrEnum):
     AUTO = "auto"
     IMCNAS = "imcnas"
     MNSIM = "mnsim"
+    ONNX = "onnx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +35,23 @@ class Named:
     network: LayerList | ImcnasError
 
 
-def read_networks(text: str, form: Format, image: Shape, classes: int) -> Iterator[Named]:
+def read_networks(
+    text: str, form: Format, image: Shape | None = None, classes: int = 10, bits: Bits = Bits()
+) -> Iterator[Named]:
     """Yield each network that `text` names; a network that cannot be read yields its error.
 
-    `text` is a file with one network, a search's best.json, or a list of networks, named or not;
-    otherwise a candidate such as ``VGG16-RES32`` for images of shape `image` and `classes` classes.
+    `text` is an ONNX file, which takes `image` where it leaves its own open; a JSON file with one network, a
+    search's best.json, or a list of networks, named or not, with bits of their own; otherwise a candidate
+    such as ``VGG16-RES32`` for images of shape `image` and `classes` classes.
     """
     path = Path(text)
     if not path.is_file():
-        yield _named(text, lambda: _candidate(text, image, classes))
+        yield _named(text, lambda: _candidate(text, image or CANDIDATE_IMAGE, classes, bits))
         return
     try:
+        if form is Format.ONNX or (form is Format.AUTO and _is_onnx(path)):
+            yield _named(path.stem, lambda: _onnx(path, image, bits))
+            return
         content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         yield Named(path.stem, InvalidNetwork.of(Violation(text, f"cannot be read as JSON: {error}")))
@@ -60,11 +70,25 @@ def _named(name: str, make: Callable[[], LayerList]) -> Named:
         return Named(name, error)
 
 
-def _candidate(text: str, image: Shape, classes: int) -> LayerList:
+def _candidate(text: str, image: Shape, classes: int, bits: Bits) -> LayerList:
     if "/" in text or "." in text:
-        fix = "give a JSON file that exists, or blocks such as VGG16-RES32"
+        fix = "give a JSON or ONNX file that exists, or blocks such as VGG16-RES32"
         raise NotFound(str(v := violation("FILE", text, "a readable file", fix)), [v])
-    return candidate_layers(parse_candidate(text), image, classes)
+    return candidate_layers(parse_candidate(text), image, classes, bits)
+
+
+def _is_onnx(path: Path) -> bool:
+    """Tell by a file's name, or else by its first byte: the tag of a model's first field, and no text's."""
+    if path.suffix.lower() == ".onnx":
+        return True
+    with path.open("rb") as file:
+        return file.read(1) == b"\x08"
+
+
+def _onnx(path: Path, image: Shape | None, bits: Bits) -> LayerList:
+    from services.hw_oracle.importers import from_onnx
+
+    return from_onnx(path, input_shape=image, bits=bits)
 
 
 def _network(item: object, form: Format) -> LayerList:

@@ -87,14 +87,11 @@ def _run(path: str, node: Any, feeds: dict[str, Any], opset: int) -> Any:
     from onnx import helper
     from onnx.reference import ReferenceEvaluator
 
-    graph = helper.make_graph(
-        [node],
-        "fold",
-        [helper.make_tensor_value_info(name, 0, None) for name in feeds],
-        [helper.make_tensor_value_info(node.output[0], 0, None)],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid(node.domain, opset)])
     try:
+        made = [helper.make_tensor_value_info(node.output[0], 0, None)]
+        read = [helper.make_tensor_value_info(name, 0, None) for name in feeds]
+        graph = helper.make_graph([node], "fold", read, made)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid(node.domain, opset)])
         with np.errstate(all="ignore"):
             results: Any = ReferenceEvaluator(model).run(None, feeds)
             return np.asarray(results[0])

@@ -20,6 +20,9 @@ VANISH = frozenset((
 ))  # fmt: skip
 """Functions of each value of one map; what else they read is constant."""
 
+UNCHANGED = frozenset({"Cast", "DequantizeLinear", "Dropout", "Identity", "QuantizeLinear"})
+"""Those of them that leave zeros zero, and may stand between a padding and its window."""
+
 ELEMENTWISE = {
     "Add": "add",
     "Sum": "add",
@@ -101,7 +104,7 @@ class Node:
         if op in VANISH:
             for index in range(1, len(self.inputs)):
                 self._constant(index)
-            return make.activation(path, value)
+            return value if op in UNCHANGED else make.activation(path, value)
         if op in END:
             return make.end(path, value)
         match op:

@@ -32,6 +32,9 @@ VANISH = frozenset((
 ))  # fmt: skip
 """Functions of each value of one map; what else they read is constant."""
 
+UNCHANGED = frozenset({"_to_copy", "alias", "clone", "contiguous", "detach", "dropout", "to"})
+"""Those of them that leave zeros zero, and may stand between a padding and its window."""
+
 ELEMENTWISE = {"add": "add", "mul": "multiply"} | dict.fromkeys(
     ("div", "maximum", "minimum", "pow", "rsub", "sub"), ""
 )
@@ -178,7 +181,7 @@ class _Operation:
         dims = _dims(self._node) or ()
         value = self._value(self._node.args[1 if name == "addmm" else 0])
         if name in VANISH and sum(isinstance(self._known[n], Value) for n in self._node.all_input_nodes) == 1:
-            return make.activation(path, value)
+            return value if name in UNCHANGED else make.activation(path, value)
         if name in END:
             return make.end(path, value)
         if name in RESHAPES or (name == "slice" and dims == value.dims):

@@ -170,6 +170,9 @@ def test_a_padding_of_its_own_joins_the_window_behind_it() -> None:
     tensors = WEIGHTS | {"p": numbers(0, 0, 1, 1, 0, 0, 1, 1)}
     pad = node("Pad", ["x", "p"], ["q"])
     assert from_onnx(file(pad, node("Conv", ["q", "w"], ["y"]), tensors=tensors)).layers == (FIRST,)
+    quantised = [node("QuantizeLinear", ["q", "b"], ["r"]), node("DequantizeLinear", ["r", "b"], ["s"])]
+    conv = node("Conv", ["s", "w"], ["y"])
+    assert from_onnx(file(pad, *quantised, conv, tensors=tensors)).layers == (FIRST,)
     pool = node("AveragePool", ["q"], ["y"], kernel_shape=[3, 3])
     (layer,) = from_onnx(file(pad, pool, tensors=tensors)).layers
     assert layer == Pool2d(inputs=(-1,), kernel_size=3, stride=1, padding=1, mode=AVERAGE)

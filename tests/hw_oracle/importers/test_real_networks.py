@@ -261,6 +261,18 @@ def test_small_networks_are_read_alike_from_torch_and_from_onnx(
     assert from_onnx(export(module, image, **options)) == from_torch(module, image)
 
 
+@pytest.mark.filterwarnings("ignore:You are using the legacy TorchScript-based:DeprecationWarning")
+@pytest.mark.filterwarnings(
+    "ignore:The feature will be removed:DeprecationWarning"
+)  # in that exporter, by itself
+@pytest.mark.parametrize("make", [SqueezeExcite, MobileNetV2])
+def test_what_the_old_exporter_writes_for_any_batch_is_read_alike(make: type[nn.Module]) -> None:
+    module, image = make(), Shape(channels=4 if make is SqueezeExcite else 3, height=32, width=32)
+    file, options = io.BytesIO(), {"input_names": ["x"], "dynamic_axes": {"x": {0: "batch"}}}
+    torch.onnx.export(module.eval(), (torch.zeros(dims(image)),), file, dynamo=False, **options)
+    assert from_onnx(file.getvalue()) == from_torch(module, image)
+
+
 @pytest.mark.parametrize("blocks", ["VGG8-MVGG4-RES8", "RES8-RES8", "MVGG3"])
 @pytest.mark.parametrize(("channels", "side"), [(1, 8), (3, 15), (1, 2)])
 def test_the_module_of_a_candidate_is_read_as_the_candidates_layers(

@@ -170,6 +170,10 @@ def test_what_is_done_in_place_is_seen_through_every_name() -> None:
         (lambda m, x: F.max_pool2d(x, 3, 2, ceil_mode=True), r"max_pool2d.ceil_mode: got True"),
         (lambda m, x: F.pad(x, (1, 1, 1, 1), mode="reflect"), r"pad.mode: got 'reflect, None'"),
         (
+            lambda m, x: m.conv(F.pad(x, (1, 1, 1, 1)).sigmoid()),
+            r"nodes\['sigmoid'\].sigmoid: got 'a padded map'",
+        ),
+        (
             lambda m, x: x + m.map,
             r"nodes\['add'\].add.constant: got \[4, 8, 8\], wanted one value, or one for",
         ),
