@@ -101,9 +101,9 @@ class Node:
         if op == "Concat":
             return make.concat(path, [self._value(i) for i in range(len(self.inputs))], self._int("axis", 1))
         value = self._value(0)
+        for index in range(1, len(self.inputs)):
+            self._constant(index)
         if op in VANISH:
-            for index in range(1, len(self.inputs)):
-                self._constant(index)
             return value if op in UNCHANGED else make.activation(path, value)
         if op in END:
             return make.end(path, value)

@@ -180,7 +180,9 @@ class _Operation:
             return make.concat(path, [self._value(part) for part in a["tensors"]], a["dim"])
         dims = _dims(self._node) or ()
         value = self._value(self._node.args[1 if name == "addmm" else 0])
-        if name in VANISH and sum(isinstance(self._known[n], Value) for n in self._node.all_input_nodes) == 1:
+        if sum(isinstance(self._known[n], Value) for n in self._node.all_input_nodes) > 1:
+            raise refused(path, "several maps", "one map, and constants")
+        if name in VANISH:
             return value if name in UNCHANGED else make.activation(path, value)
         if name in END:
             return make.end(path, value)

@@ -177,6 +177,14 @@ def test_what_is_done_in_place_is_seen_through_every_name() -> None:
             lambda m, x: x + m.map,
             r"nodes\['add'\].add.constant: got \[4, 8, 8\], wanted one value, or one for",
         ),
+        (
+            lambda m, x: F.conv2d(x, m.conv.weight, x.mean([0, 2, 3])),
+            r"nodes\['mean'\].mean.axes: got \[0, 2, 3\]",
+        ),
+        (
+            lambda m, x: F.linear(x.flatten(1), m.fc.weight, m.fc(x.flatten(1)).flatten()),
+            r"nodes\['linear_1'\].linear: got 'several maps', wanted one map, and constants",
+        ),
         (lambda m, x: x @ x, r"nodes\['matmul'\].matmul.weight"),
         (
             lambda m, x: x.permute(0, 2, 3, 1).flatten(1),
