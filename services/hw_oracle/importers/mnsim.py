@@ -25,7 +25,7 @@ TYPES = ("conv", "fc", "pooling", "element_sum", "element_multiply")
 """Layer types of MNSIM 2.0's hardware models."""
 
 DROPPED = ("relu", "bn", "view", "dropout", "Swish", "Sigmoid")
-"""Types that MNSIM 2.0's front end drops from the list, so that whoever reads one reads what it reads."""
+"""Types that its front end drops, since they cost nothing: whoever reads one reads what it reads."""
 
 
 def from_mnsim(layers: Sequence[Any]) -> LayerList:
