@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from services.cli.arguments import parse_image
 from services.cli.json_rows import error_row
-from services.cli.networks import Format, read_networks
+from services.cli.networks import Classes, Files, Form, Format, Image, Widths, read_files
 from services.common.errors import ImcnasError, InvalidRequest, violation
 
 if TYPE_CHECKING:
@@ -23,16 +22,15 @@ DEFAULT_CHIP = "mnsim2_default"
 
 
 def command(
-    files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="JSON files, or candidates such as VGG16-RES32.")
-    ],
-    form: Annotated[Format, typer.Option("--format", help="What the files hold.")] = Format.AUTO,
+    files: Files,
+    form: Form = Format.AUTO,
     chips: Annotated[
         list[str] | None, typer.Option("--chip", help="As in evaluate; more than one for one network.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
-    image: Annotated[str, typer.Option(help="Image shape for candidates.")] = "3x32x32",
-    classes: Annotated[int, typer.Option(help="Classes for candidates.")] = 10,
+    image: Image = "",
+    classes: Classes = 10,
+    bits: Widths = "9",
     oracle: Annotated[str, typer.Option(help="Ask a running oracle, host:port, instead.")] = "",
 ) -> None:
     """Compare networks on one chip, or one network on several chips.
@@ -57,8 +55,7 @@ def command(
     from services.hw_oracle.describe import NOT_MODELLED
 
     configs = {name: load_chip(name) for name in chips or [DEFAULT_CHIP]}
-    shape = parse_image(image)
-    named = [item for file in files for item in read_networks(file, form, shape, classes)]
+    named = read_files(files, form, image, classes, bits)
     if len(named) > 1 < len(configs):
         got = f"{len(named)} networks on {len(configs)} chips"
         wanted = "several networks on one chip, or one network on several chips"

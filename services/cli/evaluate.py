@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from services.cli.arguments import parse_image
 from services.cli.json_rows import error_row, report_row, terms_row
-from services.cli.networks import Format, Named, read_networks
-from services.common.candidate import candidate_layers, parse_candidate
+from services.cli.networks import Classes, Files, Form, Format, Image, Named, Widths, read_files
 from services.common.errors import ImcnasError, InvalidRequest, Violation
 from services.common.layers import LayerList
 from services.hw_oracle.types import Detail
@@ -26,10 +24,8 @@ if TYPE_CHECKING:
 
 
 def command(
-    files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="JSON files, or candidates such as VGG16-RES32.")
-    ],
-    form: Annotated[Format, typer.Option("--format", help="What the files hold.")] = Format.AUTO,
+    files: Files,
+    form: Form = Format.AUTO,
     chip: Annotated[str, typer.Option(help="A preset, or a .toml or MNSIM .ini file.")] = "mnsim2_default",
     detail: Annotated[Detail, typer.Option(help="Totals, each layer, or each module.")] = Detail.LAYERS,
     explain: Annotated[
@@ -42,14 +38,16 @@ def command(
         Path | None, typer.Option(metavar="FILE", help="Draw where each layer is (.png, .svg, .pdf).")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")] = False,
-    image: Annotated[str, typer.Option(help="Image shape for candidates.")] = "3x32x32",
-    classes: Annotated[int, typer.Option(help="Classes for candidates.")] = 10,
+    image: Image = "",
+    classes: Classes = 10,
+    bits: Widths = "9",
     oracle: Annotated[str, typer.Option(help="Ask a running oracle, host:port, instead.")] = "",
 ) -> None:
     """Tell the latency, energy, area and power of networks on a chip.
 
     A FILE holds one network or a list of them, as imcnas JSON or as the
-    layer dictionaries of MNSIM 2.0; docs/evaluate.md shows both.
+    layer dictionaries of MNSIM 2.0, or is an ONNX file; docs/networks.md
+    tells what each may hold.
 
     For example:
 
@@ -62,26 +60,24 @@ def command(
       imcnas evaluate VGG64-RES128 --explain 1     each term, with its equation
 
       imcnas evaluate VGG64-RES128 --timeline when.png --floorplan where.png
+
+      imcnas evaluate model.onnx --bits 8,4,8     inputs, weights, outputs
     """
     from services.cli.figures import FigureFiles
     from services.hw_oracle.chips import load_chip
     from services.hw_oracle.client import HwOracle
 
-    config, shape = load_chip(chip), parse_image(image)
+    config = load_chip(chip)
+    named = read_files(files, form, image, classes, bits)
     drawn = FigureFiles(timeline=timeline, floorplan=floorplan)
     drawn.check(config)
     if oracle and (explain is not None or drawn):
         wanted = "--explain, --timeline and --floorplan work in this process; leave out --oracle"
         raise InvalidRequest.of(Violation("--oracle", wanted))
-    if not all(Path(file).exists() for file in files):
-        candidate_layers(
-            parse_candidate("VGG1"), shape, classes
-        )  # images that fit no candidate are one mistake
     failed = False
     with HwOracle(oracle or None) as hardware:
         if oracle:
             hardware.info()  # it answers
-        named = [item for file in files for item in read_networks(file, form, shape, classes)]
         for name, result in _evaluate(named, hardware, config, explain):
             failed |= isinstance(result, ImcnasError)
             if as_json:

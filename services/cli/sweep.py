@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.arguments import parse_image
-from services.cli.networks import Format, read_networks
+from services.cli.networks import Classes, Files, Form, Format, Image, Widths, read_files
 from services.common.errors import ImcnasError, InvalidRequest, Violation
 from services.common.layers import LayerList
 
@@ -27,14 +26,12 @@ STOPPED = 130
 
 
 def command(
-    files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="JSON files, or candidates such as VGG16-RES32.")
-    ],
+    files: Files,
     texts: Annotated[
         list[str],
         typer.Option("--set", metavar="FIELD=V1,V2...", help="A field of the chip, and its values."),
     ],
-    form: Annotated[Format, typer.Option("--format", help="What the files hold.")] = Format.AUTO,
+    form: Form = Format.AUTO,
     chip: Annotated[str, typer.Option(help="Where all else comes from: as in evaluate.")] = "mnsim2_default",
     table: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write every combination as a row.")
@@ -42,8 +39,9 @@ def command(
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw the sweep (.png, .svg, .pdf).")
     ] = None,
-    image: Annotated[str, typer.Option(help="Image shape for candidates.")] = "3x32x32",
-    classes: Annotated[int, typer.Option(help="Classes for candidates.")] = 10,
+    image: Image = "",
+    classes: Classes = 10,
+    bits: Widths = "9",
     oracle: Annotated[str, typer.Option(help="Ask a running oracle, host:port, instead.")] = "",
 ) -> None:
     """Cost networks on every combination of the values of some fields of the chip.
@@ -69,10 +67,10 @@ def command(
     from services.hw_oracle.figure_sweep import sweep_figure
     from services.hw_oracle.sweep import count_outcomes, read_settings, subarrays_follow, sweep
 
-    settings, config, shape = read_settings(texts), load_chip(chip), parse_image(image)
+    settings, config = read_settings(texts), load_chip(chip)
     if plot is not None:
         check_figure_path("--plot", plot)
-    named = [item for file in files for item in read_networks(file, form, shape, classes)]
+    named = read_files(files, form, image, classes, bits)
     networks = [(item.name, item.network) for item in named if isinstance(item.network, LayerList)]
     unread = [item for item in named if isinstance(item.network, ImcnasError)]
     count = count_outcomes(settings, len(networks))
