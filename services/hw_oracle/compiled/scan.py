@@ -197,12 +197,11 @@ def _join_rows(finish: Any, cost: Any) -> None:
         finish[starts + r] = start_ns
         held_up |= start_ns > finish[at + r]
         end_ns = _later(finish[last + r], end_ns + row_ns)
-    cost.finish_ns = end_ns
-    if not held_up:  # every row begins behind the one before anyway
-        return
-    now = at
-    for c in range(width):
-        passed_ns = c * cost.inside_ns
-        for r in range(column):
-            finish[now + r] = _later(finish[now + r], finish[starts + r] + passed_ns)
-        now = now + column
+    if held_up:  # else every row begins behind the one before anyway
+        now = at
+        for c in range(width):
+            passed_ns = c * cost.inside_ns
+            for r in range(column):
+                finish[now + r] = _later(finish[now + r], finish[starts + r] + passed_ns)
+            now = now + column
+    cost.finish_ns = finish[last + height - np.uint64(1)]  # to the bit what its readers see
