@@ -72,7 +72,7 @@ def violation(field: str, got: object, wanted: str, fix: str = "") -> Violation:
 
 
 def check_type(field: str, got: object, *wanted: type) -> None:
-    """Raise InvalidRequest unless `got` is of one of the types: for what a caller without types may hand in."""
+    """Raise InvalidRequest unless `got` is of one of the types: callers may have no type checker."""
     if not isinstance(got, wanted):
         raise InvalidRequest.of(violation(field, got, " or ".join(f"a {cls.__name__}" for cls in wanted)))
 
