@@ -86,7 +86,7 @@ class Head:
         Share of a hidden linear's outputs dropped in training, 0 <= dropout_frac < 1.
     """
 
-    hidden_features: tuple[int, ...] = (200, 50)
+    hidden_features: tuple[int, ...] = at_most(MAX_HIDDEN, (200, 50))
     dropout_frac: float = 0.2
 
 

@@ -9,7 +9,7 @@ from math import nan
 
 import numpy as np
 
-from services.common.candidate import candidate_layers
+from services.common.candidate import MAX_BLOCKS, candidate_layers
 from services.common.errors import (
     ErrorReport,
     ImcnasError,
@@ -57,7 +57,7 @@ class NumberedCandidates:
     Raises
     ------
     InvalidRequest
-        Depths below 1, or that do not add up to the number of choices.
+        Depths that no candidate has, or that do not add up to the number of choices.
     InvalidCandidate
         Images or classes that no candidate fits.
     """
@@ -71,10 +71,9 @@ class NumberedCandidates:
     choices: Integers
 
     def __post_init__(self) -> None:
-        if len(self.depths) and self.depths.min() < 1:
-            raise InvalidRequest.of(
-                violation("depths", int(self.depths.min()), "1 or more blocks a candidate")
-            )
+        for i in np.flatnonzero((self.depths < 1) | (self.depths > MAX_BLOCKS)):  # no sum leaves 64 bits then
+            wanted = f"1 to {MAX_BLOCKS} blocks"
+            raise InvalidRequest.of(violation(f"depths[{i}]", int(self.depths[i]), wanted))
         if len(self.choices) != self.depths.sum():
             wanted = f"as many as the depths add up to, {self.depths.sum()}"
             raise InvalidRequest.of(violation("choices", f"{len(self.choices)} choices", wanted))
