@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from services import __version__
-from services.cli import chips, evaluate, protos, report, search, serve, space
+from services.cli import chips, compare, evaluate, protos, report, search, serve, space, sweep
 from services.common.errors import ImcnasError
 
 EXIT_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
@@ -55,6 +55,8 @@ def _root(
 app.command("search")(search.command)
 app.command("report")(report.command)
 app.command("evaluate")(evaluate.command)
+app.command("compare")(compare.command)
+app.command("sweep")(sweep.command)
 app.command("space")(space.command)
 app.add_typer(chips.app, name="chips")
 app.command("serve")(serve.command)

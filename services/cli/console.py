@@ -14,7 +14,11 @@ CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS
 MESSAGES = Console(stderr=True, highlight=False)
 
 
-def bar(share_frac: float, width: int = 20) -> str:
-    """Draw a share, 0 to 1, as a bar with its percentage."""
-    full = round(max(0.0, min(1.0, share_frac)) * width)
-    return f"{'█' * full}{'░' * (width - full)} {share_frac:6.1%}"
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+def bar(share_frac: float, largest_frac: float = 1.0, width: int = 20) -> str:
+    """Draw a share with its percentage; the largest share's bar takes the whole width."""
+    eighths = round(8 * width * min(1.0, share_frac / largest_frac)) if largest_frac > 0 else 0
+    drawn = "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+    return f"{drawn:{width}} {share_frac:6.1%}"

@@ -4,87 +4,111 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict
-from enum import StrEnum
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from services.cli.arguments import parse_image
-from services.cli.networks import Format, Named, read_networks
-from services.common.candidate import candidate_layers, parse_candidate
-from services.common.errors import ImcnasError
-from services.common.units import format_area, format_energy, format_latency, format_power
+from services.cli.json_rows import error_row, report_row, terms_row
+from services.cli.networks import Classes, Files, Form, Format, Image, Named, Widths, read_files
+from services.common.errors import ImcnasError, InvalidRequest, Violation
+from services.common.layers import LayerList
+from services.hw_oracle.types import Detail
 
 if TYPE_CHECKING:
     from services.hw_oracle.derived import DerivedFigures
     from services.hw_oracle.types import ChipConfig, CostReport
-
-    Result = tuple[CostReport, DerivedFigures] | ImcnasError
-
-
-class Detail(StrEnum):
-    """How much of a report is shown."""
-
-    TOTALS = "totals"
-    LAYERS = "layers"
-    MODULES = "modules"
+    from services.hw_oracle.worksheet import Term
 
 
 def command(
-    files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="JSON files, or candidates such as VGG16-RES32.")
-    ],
-    form: Annotated[Format, typer.Option("--format", help="What the files hold.")] = Format.AUTO,
+    files: Files,
+    form: Form = Format.AUTO,
     chip: Annotated[str, typer.Option(help="A preset, or a .toml or MNSIM .ini file.")] = "mnsim2_default",
-    detail: Annotated[Detail, typer.Option(help="Totals, each layer, or each module.")] = Detail.TOTALS,
+    detail: Annotated[Detail, typer.Option(help="Totals, each layer, or each module.")] = Detail.LAYERS,
+    explain: Annotated[
+        int | None, typer.Option(metavar="LAYER", help="Tell each term of this layer's cost.")
+    ] = None,
+    timeline: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw when each layer works (.png, .svg, .pdf).")
+    ] = None,
+    floorplan: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw where each layer is (.png, .svg, .pdf).")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")] = False,
-    image: Annotated[str, typer.Option(help="Image shape for candidates.")] = "3x32x32",
-    classes: Annotated[int, typer.Option(help="Classes for candidates.")] = 10,
+    image: Image = "",
+    classes: Classes = 10,
+    bits: Widths = "9",
     oracle: Annotated[str, typer.Option(help="Ask a running oracle, host:port, instead.")] = "",
 ) -> None:
     """Tell the latency, energy, area and power of networks on a chip.
 
     A FILE holds one network or a list of them, as imcnas JSON or as the
-    layer dictionaries of MNSIM 2.0; docs/evaluate.md shows both.
+    layer dictionaries of MNSIM 2.0, or is an ONNX file; docs/networks.md
+    tells what each may hold.
 
     For example:
 
       imcnas evaluate VGG64-RES128     a candidate on CIFAR-sized images
 
-      imcnas evaluate VGG16-RES32 --image 1x8x8 --detail layers
+      imcnas evaluate VGG16-RES32 --image 1x8x8 --detail modules
 
       imcnas evaluate networks.json --chip my_chip.ini --json
+
+      imcnas evaluate VGG64-RES128 --explain 1     each term, with its equation
+
+      imcnas evaluate VGG64-RES128 --timeline when.png --floorplan where.png
+
+      imcnas evaluate model.onnx --bits 8,4,8     inputs, weights, outputs
     """
+    from services.cli.figures import FigureFiles
     from services.hw_oracle.chips import load_chip
     from services.hw_oracle.client import HwOracle
 
-    config, shape = load_chip(chip), parse_image(image)
-    if not all(Path(file).exists() for file in files):
-        candidate_layers(
-            parse_candidate("VGG1"), shape, classes
-        )  # images that fit no candidate are one mistake
+    config = load_chip(chip)
+    named = read_files(files, form, image, classes, bits)
+    drawn = FigureFiles(timeline=timeline, floorplan=floorplan)
+    drawn.check(config)
+    if oracle and (explain is not None or drawn):
+        wanted = "--explain, --timeline and --floorplan work in this process; leave out --oracle"
+        raise InvalidRequest.of(Violation("--oracle", wanted))
     failed = False
     with HwOracle(oracle or None) as hardware:
         if oracle:
             hardware.info()  # it answers
-        for file in files:
-            for name, result in _evaluate(read_networks(file, form, shape, classes), hardware, config):
-                failed |= isinstance(result, ImcnasError)
-                if as_json:
-                    print(json.dumps(_as_dict(name, result, detail), allow_nan=False), flush=True)
-                elif isinstance(result, ImcnasError):
-                    print(f"imcnas: {name}: {result}", file=sys.stderr)
-                else:
-                    _show(name, *result, detail)
+        for name, result in _evaluate(named, hardware, config, explain):
+            failed |= isinstance(result, ImcnasError)
+            if as_json:
+                print(json.dumps(_row(name, result, detail), allow_nan=False), flush=True)
+            elif isinstance(result, ImcnasError):
+                print(f"imcnas: {name}: {result}", file=sys.stderr)
+            else:
+                _show(name, result, detail)
+            if not isinstance(result, ImcnasError):
+                about = f"{name} on {Path(chip).name}"
+                for file in drawn.write(
+                    result.network, config, result.report, about, name if named[1:] else ""
+                ):
+                    print(f"Written: {file}", file=sys.stderr)
     if failed:
         raise typer.Exit(1)
 
 
-def _evaluate(networks: Iterator[Named], hardware: Any, chip: ChipConfig) -> Iterator[tuple[str, Result]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Evaluated:
+    network: LayerList
+    report: CostReport
+    figures: DerivedFigures
+    explained: tuple[int, tuple[Term, ...]] | None
+
+
+def _evaluate(
+    networks: Sequence[Named], hardware: Any, chip: ChipConfig, explained: int | None
+) -> Iterator[tuple[str, _Evaluated | ImcnasError]]:
     from services.hw_oracle.derived import derive
+    from services.hw_oracle.explain import explain
 
     for item in networks:
         if isinstance(item.network, ImcnasError):
@@ -92,98 +116,33 @@ def _evaluate(networks: Iterator[Named], hardware: Any, chip: ChipConfig) -> Ite
             continue
         try:
             report = hardware.evaluate(item.network, chip)
-            yield item.name, (report, derive(item.network, chip, report))
+            terms = None if explained is None else (explained, explain(item.network, chip, explained))
+            figures = derive(item.network, chip, report)
+            yield item.name, _Evaluated(network=item.network, report=report, figures=figures, explained=terms)
         except ImcnasError as error:
             yield item.name, error
 
 
-_TOTALS = ("latency_ns", "energy_nj", "area_um2", "power_w", "average_power_w", "tiles", "pes", "crossbars")
-_MODULES = ("latency", "energy", "area", "power")
-
-
-def _as_dict(name: str, result: Result, detail: Detail) -> dict[str, Any]:
+def _row(name: str, result: _Evaluated | ImcnasError, detail: Detail) -> dict[str, Any]:
     if isinstance(result, ImcnasError):
-        field = result.violations[0].field if result.violations else ""
-        return {"name": name, "error": {"reason": result.reason, "message": str(result), "field": field}}
-    report, figures = result
-    whole = asdict(report)
-    layers = whole["layers"]
-    if detail is not Detail.MODULES:
-        layers = [{k: v for k, v in layer.items() if k not in _MODULES} for layer in layers]
-    row = {"name": name, **{key: getattr(report, key) for key in _TOTALS}, **asdict(figures)}
-    row |= {key: whole[key] for key in ("model_version", "chip_hash")}
-    if detail is Detail.MODULES:
-        row["modules"] = {key: whole[key] for key in _MODULES}
-    return {**row, "layers": layers}
+        return error_row(name, result)
+    row = report_row(name, result.report, result.figures, detail is Detail.MODULES)
+    return row | ({} if result.explained is None else {"explained": terms_row(*result.explained)})
 
 
-def _three_digits(value: float) -> str:
-    return f"{float(f'{value:.3g}'):,.12g}"
+def _show(name: str, result: _Evaluated, detail: Detail) -> None:
+    from services.cli.console import CONSOLE
+    from services.cli.cost_table import show_layers, show_modules, show_summary
+    from services.cli.explain_table import show_terms
+    from services.hw_oracle.describe import NOT_MODELLED, layer_text
 
-
-def _show(name: str, report: CostReport, figures: DerivedFigures, detail: Detail) -> None:
-    from rich.table import Table
-
-    from services.cli.console import CONSOLE, bar
-
-    pace, slowest = _three_digits(figures.throughput_ips), figures.bottleneck_layer
-    rates = [_three_digits(x) for x in (figures.tops, figures.tops_per_w, figures.tops_per_mm2)]
-    summary = Table(title=name, title_justify="left", box=None, show_header=False, pad_edge=False)
-    for label, value in (
-        ("latency", format_latency(report.latency_ns)),
-        ("energy", format_energy(report.energy_nj)),
-        ("area", format_area(report.area_um2)),
-        ("average power", format_power(report.average_power_w)),
-        ("power, all at once", format_power(report.power_w)),
-        ("tiles", f"{report.tiles:,} ({report.pes:,} PEs, {report.crossbars:,} crossbars)"),
-        ("cells with weights", f"{figures.utilization_frac:.1%}"),
-        (
-            "throughput",
-            f"{pace} inferences/s; layer {slowest} works longest",
-        ),
-        ("operations", "{} TOPS, {} TOPS/W, {} TOPS/mm2".format(*rates)),
-    ):
-        summary.add_row(label, value)
-    CONSOLE.print(summary)
-    if detail is Detail.LAYERS:
-        table = Table(
-            "",
-            "layer",
-            "tiles",
-            "begin",
-            "finish",
-            "busy",
-            "energy",
-            "share of energy",
-            box=None,
-            pad_edge=False,
-        )
-        for column in table.columns[2:7]:
-            column.justify = "right"
-        for index, layer in enumerate(report.layers):
-            share = layer.energy_nj / report.energy_nj if report.energy_nj else 0.0
-            table.add_row(
-                str(index),
-                layer.kind,
-                str(layer.tiles),
-                format_latency(layer.begin_ns),
-                format_latency(layer.finish_ns),
-                f"{layer.occupancy_frac:.0%}",
-                format_energy(layer.energy_nj),
-                bar(share),
-            )
-        CONSOLE.print(table)
-    if detail is Detail.MODULES and report.latency and report.energy:
-        table = Table("module", "energy", "share of energy", "busy time", box=None, pad_edge=False)
-        latency = asdict(report.latency)
-        for field, energy_nj in asdict(report.energy).items():
-            module = field.removesuffix("_nj")
-            share = energy_nj / report.energy_nj if report.energy_nj else 0.0
-            table.add_row(
-                module.replace("_", " "),
-                format_energy(energy_nj),
-                bar(share),
-                format_latency(latency[f"{module}_ns"]),
-            )
-        CONSOLE.print(table)
+    show_summary(CONSOLE, name, result.report, result.figures)
+    if result.explained is not None:
+        index, terms = result.explained
+        show_terms(CONSOLE, f"Layer {index}, {layer_text(result.network, index)}", terms)
+    elif detail is Detail.LAYERS:
+        show_layers(CONSOLE, result.network, result.report)
+    elif detail is Detail.MODULES:
+        show_modules(CONSOLE, result.report)
+    CONSOLE.print(NOT_MODELLED, style="dim")
     print()

@@ -1,18 +1,25 @@
-"""Networks named on a command line: files in two JSON forms, or a candidate's compact form."""
+"""Networks named on a command line: JSON files in two forms, ONNX files, or a candidate's compact form."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from services.cli.arguments import parse_bits, parse_image
 from services.common.candidate import candidate_layers, parse_candidate
 from services.common.errors import ImcnasError, InvalidNetwork, NotFound, Violation, violation
-from services.common.layers import LayerList, Shape
+from services.common.layers import Bits, LayerList, Shape
 from services.common.network_json import network_from_json
+
+CANDIDATE_IMAGE = Shape(channels=3, height=32, width=32)
+"""What a candidate reads unless told otherwise."""
 
 
 class Format(StrEnum):
@@ -21,6 +28,23 @@ class Format(StrEnum):
     AUTO = "auto"
     IMCNAS = "imcnas"
     MNSIM = "mnsim"
+    ONNX = "onnx"
+
+
+Files = Annotated[
+    list[str],
+    typer.Argument(metavar="FILE...", help="JSON or ONNX files, or candidates such as VGG16-RES32."),
+]
+Form = Annotated[Format, typer.Option("--format", help="What the files hold.")]
+Image = Annotated[
+    str, typer.Option(help="Image shape for candidates (3x32x32), and ONNX files that leave it open.")
+]
+Classes = Annotated[int, typer.Option(help="Classes for candidates.")]
+Widths = Annotated[
+    str,
+    typer.Option("--bits", help="Bit widths for candidates and ONNX files: one, or inputs,weights,outputs."),
+]
+"""Arguments of every command that takes networks; `read_files` reads them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +55,37 @@ class Named:
     network: LayerList | ImcnasError
 
 
-def read_networks(text: str, form: Format, image: Shape, classes: int) -> Iterator[Named]:
+def read_files(files: Sequence[str], form: Format, image: str, classes: int, bits: str) -> list[Named]:
+    """Read every network that the arguments of a command name.
+
+    Raises
+    ------
+    InvalidRequest, InvalidCandidate
+        An image shape or bit widths that are none, or images that fit no candidate.
+    """
+    shape, widths = parse_image(image) if image else None, parse_bits(bits)
+    if not all(Path(file).exists() for file in files):  # images that fit no candidate are one mistake
+        candidate_layers(parse_candidate("VGG1"), shape or CANDIDATE_IMAGE, classes)
+    return [item for file in files for item in read_networks(file, form, shape, classes, widths)]
+
+
+def read_networks(
+    text: str, form: Format, image: Shape | None = None, classes: int = 10, bits: Bits = Bits()
+) -> Iterator[Named]:
     """Yield each network that `text` names; a network that cannot be read yields its error.
 
-    `text` is a file with one network, a search's best.json, or a list of networks, named or not;
-    otherwise a candidate such as ``VGG16-RES32`` for images of shape `image` and `classes` classes.
+    `text` is an ONNX file, which takes `image` where it leaves its own open; a JSON file with one network, a
+    search's best.json, or a list of networks, named or not, with bits of their own; otherwise a candidate
+    such as ``VGG16-RES32`` for images of shape `image` and `classes` classes.
     """
     path = Path(text)
     if not path.is_file():
-        yield _named(text, lambda: _candidate(text, image, classes))
+        yield _named(text, lambda: _candidate(text, image or CANDIDATE_IMAGE, classes, bits))
         return
     try:
+        if form is Format.ONNX or (form is Format.AUTO and _is_onnx(path)):
+            yield _named(path.stem, lambda: _onnx(path, image, bits))
+            return
         content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         yield Named(path.stem, InvalidNetwork.of(Violation(text, f"cannot be read as JSON: {error}")))
@@ -60,11 +104,25 @@ def _named(name: str, make: Callable[[], LayerList]) -> Named:
         return Named(name, error)
 
 
-def _candidate(text: str, image: Shape, classes: int) -> LayerList:
+def _candidate(text: str, image: Shape, classes: int, bits: Bits) -> LayerList:
     if "/" in text or "." in text:
-        fix = "give a JSON file that exists, or blocks such as VGG16-RES32"
+        fix = "give a JSON or ONNX file that exists, or blocks such as VGG16-RES32"
         raise NotFound(str(v := violation("FILE", text, "a readable file", fix)), [v])
-    return candidate_layers(parse_candidate(text), image, classes)
+    return candidate_layers(parse_candidate(text), image, classes, bits)
+
+
+def _is_onnx(path: Path) -> bool:
+    """Tell by a file's name, or else by its first byte: the tag of a model's first field, and no text's."""
+    if path.suffix.lower() == ".onnx":
+        return True
+    with path.open("rb") as file:
+        return file.read(1) == b"\x08"
+
+
+def _onnx(path: Path, image: Shape | None, bits: Bits) -> LayerList:
+    from services.hw_oracle.importers import from_onnx
+
+    return from_onnx(path, input_shape=image, bits=bits)
 
 
 def _network(item: object, form: Format) -> LayerList:

@@ -7,7 +7,7 @@ convolution, activations, dropout and reshapes cost nothing, so none of them app
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import ClassVar
@@ -195,8 +195,6 @@ def _derive_shapes(network: LayerList) -> tuple[Shape, ...]:
             result = _output_shape(path, layer, known)
             if isinstance(result, Violation):
                 wrong.append(result)
-            elif max(result.channels, result.height, result.width) > MAX_DERIVED:
-                wrong.append(Violation(path, f"makes a map of {result}, wanted no size over {MAX_DERIVED}"))
             else:
                 shape = result
         found += wrong
@@ -206,6 +204,23 @@ def _derive_shapes(network: LayerList) -> tuple[Shape, ...]:
     if found:
         raise InvalidNetwork.of(*found)
     return tuple(s for s in shapes if s is not None)
+
+
+def layer_shape(path: str, index: int, layer: Layer, inputs: Sequence[Shape]) -> Shape:
+    """Output shape of layer `index`, by the shapes that it reads, for whoever makes a network layer by layer.
+
+    Raises
+    ------
+    InvalidNetwork
+        As LayerList does, each field's path beginning with `path`.
+    """
+    wrong = list(_field_violations(path, layer, index))
+    if wrong:
+        raise InvalidNetwork.of(*wrong)
+    shape = _output_shape(path, layer, inputs)
+    if isinstance(shape, Violation):
+        raise InvalidNetwork.of(shape)
+    return shape
 
 
 def _integer_violations(path: str, owner: object, minimum: int) -> Iterator[Violation]:
@@ -236,7 +251,14 @@ def _field_violations(path: str, layer: Layer, index: int) -> Iterator[Violation
         yield violation(f"{path}.mode", layer.mode, "max or average")
 
 
-def _output_shape(path: str, layer: Layer, inputs: list[Shape]) -> Shape | Violation:
+def _output_shape(path: str, layer: Layer, inputs: Sequence[Shape]) -> Shape | Violation:
+    shape = _unbounded_shape(path, layer, inputs)
+    if isinstance(shape, Shape) and max(shape.channels, shape.height, shape.width) > MAX_DERIVED:
+        return Violation(path, f"makes a map of {shape}, wanted no size over {MAX_DERIVED}")
+    return shape
+
+
+def _unbounded_shape(path: str, layer: Layer, inputs: Sequence[Shape]) -> Shape | Violation:
     first = inputs[0]
     match layer:
         case Conv2d() | Pool2d():
@@ -280,7 +302,7 @@ def _output_shape(path: str, layer: Layer, inputs: list[Shape]) -> Shape | Viola
             return largest
 
 
-def _shapes_differ(path: str, inputs: list[Shape], wanted: str) -> Violation:
+def _shapes_differ(path: str, inputs: Sequence[Shape], wanted: str) -> Violation:
     return Violation(f"{path}.inputs", f"got shapes {', '.join(map(str, inputs))}, wanted {wanted}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 
 from services.common.errors import InvalidRequest, violation
 from services.common.layers import Conv2d, LayerList, Linear, macs, weights
@@ -11,6 +11,18 @@ from services.hw_oracle.types import ChipConfig, CostReport, LayerCost, Pipeline
 
 OPERATIONS_PER_MAC = 2
 """A multiplication and an addition."""
+
+
+_OF_REPORT = (
+    "latency_ns",
+    "energy_nj",
+    "area_um2",
+    "power_w",
+    "average_power_w",
+    "tiles",
+    "pes",
+    "crossbars",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +57,10 @@ class DerivedFigures:
     bottleneck_layer: int
 
 
+TOTALS = tuple(dict.fromkeys((*_OF_REPORT, *(f.name for f in fields(DerivedFigures)))))
+"""What `totals` names, in its order."""
+
+
 def derive(network: LayerList, chip: ChipConfig, report: CostReport) -> DerivedFigures:
     """Derive the figures from what `network` costs on `chip`.
 
@@ -55,8 +71,8 @@ def derive(network: LayerList, chip: ChipConfig, report: CostReport) -> DerivedF
     """
     if report.latency is None:
         raise InvalidRequest.of(violation("report", "a report without modules", "one with detail modules"))
-    busy_ns = [_busy_ns(layer) for layer in report.layers]
-    slowest_ns = max(busy_ns)
+    busy = [busy_ns(layer) for layer in report.layers]
+    slowest_ns = max(busy)
     interval_ns = report.latency_ns if chip.pipeline is Pipeline.NONE else slowest_ns
     operations = OPERATIONS_PER_MAC * macs(network)
     tops = operations / interval_ns * 1e-3  # operations a ns are 10**9 a second
@@ -70,12 +86,17 @@ def derive(network: LayerList, chip: ChipConfig, report: CostReport) -> DerivedF
         utilization_frac=_ratio(
             _cells_used(network, chip), report.crossbars * crossbar.rows * crossbar.columns
         ),
-        bottleneck_layer=busy_ns.index(slowest_ns),
+        bottleneck_layer=busy.index(slowest_ns),
     )
 
 
-def _busy_ns(layer: LayerCost) -> float:
-    """Time in which a layer works, without waiting."""
+def totals(report: CostReport, figures: DerivedFigures) -> dict[str, float]:
+    """Every total of a report, and what is derived from it, by name."""
+    return {name: getattr(report, name) for name in _OF_REPORT} | asdict(figures)
+
+
+def busy_ns(layer: LayerCost) -> float:
+    """Time in which a layer works, without waiting, to the rounding of its span."""
     if layer.latency is None or layer.kind in (Conv2d.kind, Linear.kind):
         # the modules of these count the output buffer's reading twice
         return layer.occupancy_frac * (layer.finish_ns - layer.begin_ns)

@@ -55,10 +55,66 @@ class LayerTime:
         Of each output point in order, shape (height * width,).
     modules : LatencyBreakdown
         Summed over all points.
+    point_ns : float
+    point : LatencyBreakdown
+        Of one point, without the input buffers.
+    written, read : ByPlace
+        Writing and reading of the input buffers.
     """
 
     durations_ns: Array
     modules: LatencyBreakdown
+    point_ns: float
+    point: LatencyBreakdown
+    written: ByPlace
+    read: ByPlace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixWork:
+    """What the PEs of a convolution or linear layer do for one output point.
+
+    Parameters
+    ----------
+    column_passes : int
+        Columns of an ADC that are converted one after the other.
+    passes : int
+        The same for every round of rows of a DAC.
+    cycles : int
+        Conversions one after the other: a pass takes one for each slice of the input's bits.
+    joins, joined_bits : int
+        Levels of joint modules in use, and the bits of a value behind them.
+    link_bits : float
+        Bits on the links within a tile.
+    merged_bits : int
+        Bits that a tile holds of the point.
+    """
+
+    column_passes: int
+    passes: int
+    cycles: int
+    joins: int
+    joined_bits: int
+    link_bits: float
+    merged_bits: int
+
+
+def matrix_work(layer: Conv2d | Linear, mapped: LayerMapping, chip: ChipConfig) -> MatrixWork:
+    """Count what the PEs do for one output point of a convolution, or for all of a linear layer."""
+    pe, columns = make_pe(chip), mapped.columns_used
+    column_passes = ceil(columns / pe.adcs)
+    passes = ceil(mapped.rows_used / (pe.config.dacs * pe.config.crossbar.subarrays)) * column_passes
+    joins, links = _levels(mapped.pes_per_tile), _levels(chip.tile.pes)
+    joined_bits = pe.config.adc.bits + joins  # each level of joining adds a bit
+    return MatrixWork(
+        column_passes=column_passes,
+        passes=passes,
+        cycles=passes * ceil(layer.bits.input_bits / pe.config.dac.bits),
+        joins=joins,
+        joined_bits=joined_bits,
+        link_bits=(links * joined_bits - joins * (joins + 1) / 2) * columns,
+        merged_bits=columns * mapped.pes_per_tile * layer.bits.output_bits,
+    )
 
 
 def layer_time(
@@ -93,6 +149,10 @@ def layer_time(
             buffer_read_ns=modules.buffer_read_ns + read.sum(shape),
             buffer_write_ns=modules.buffer_write_ns + written.sum(shape),
         ),
+        point_ns=point_ns,
+        point=point,
+        written=written,
+        read=read,
     )
 
 
@@ -104,16 +164,9 @@ def _matrix_point(
     distance_hops: tuple[float, float],
 ) -> LatencyBreakdown:
     """One output point of a convolution, or all of a linear layer, without the PEs' input buffers."""
-    pe, clock_ns = make_pe(chip), 1e3 / chip.clock_mhz
-    columns, input_bits, output_bits = mapped.columns_used, layer.bits.input_bits, layer.bits.output_bits
-    column_passes = ceil(columns / pe.adcs)
-    passes = ceil(mapped.rows_used / (pe.config.dacs * pe.config.crossbar.subarrays)) * column_passes
-    cycles = passes * ceil(input_bits / pe.config.dac.bits)
-    joins, links = _levels(mapped.pes_per_tile), _levels(chip.tile.pes)
-    joined_bits = pe.config.adc.bits + joins  # each level of joining adds a bit
-    link_bits = (links * joined_bits - joins * (joins + 1) / 2) * columns
-    merged_bits = columns * mapped.pes_per_tile * output_bits
-    read_ns = access_ns(chip.buffer, merged_bits)
+    pe, work, clock_ns = make_pe(chip), matrix_work(layer, mapped, chip), 1e3 / chip.clock_mhz
+    cycles, column_passes, columns = work.cycles, work.column_passes, mapped.columns_used
+    read_ns = access_ns(chip.buffer, work.merged_bits)
     merge_hops, transfer_hops = distance_hops
     return LatencyBreakdown(
         crossbar_ns=cycles * pe.crossbar_ns,
@@ -121,16 +174,16 @@ def _matrix_point(
         adc_ns=cycles * pe.adc_ns,
         adder_ns=column_passes * _levels(pe.config.groups) * clock_ns,
         shift_register_ns=cycles * clock_ns,
-        input_register_ns=(passes + cycles) * clock_ns,
+        input_register_ns=(work.passes + cycles) * clock_ns,
         output_register_ns=column_passes * clock_ns,
         input_demux_ns=cycles * pe.demux_ns,
         output_mux_ns=cycles * pe.mux_ns,
-        joint_module_ns=joins * clock_ns,
+        joint_module_ns=work.joins * clock_ns,
         buffer_read_ns=read_ns,
-        buffer_write_ns=access_ns(chip.buffer, joined_bits * columns * mapped.pes_per_tile),
-        intra_tile_ns=link_bits / chip.intra_tile_bandwidth_gbps,
-        tile_merge_ns=read_ns + merge_hops * (clock_ns + merged_bits / chip.inter_tile_bandwidth_gbps),
-        tile_transfer_ns=transfer_hops * channels * output_bits / chip.inter_tile_bandwidth_gbps,
+        buffer_write_ns=access_ns(chip.buffer, work.joined_bits * columns * mapped.pes_per_tile),
+        intra_tile_ns=work.link_bits / chip.intra_tile_bandwidth_gbps,
+        tile_merge_ns=read_ns + merge_hops * (clock_ns + work.merged_bits / chip.inter_tile_bandwidth_gbps),
+        tile_transfer_ns=transfer_hops * channels * layer.bits.output_bits / chip.inter_tile_bandwidth_gbps,
     )
 
 
@@ -150,19 +203,24 @@ def _elementwise_point(
     network: LayerList, index: int, output_bits: tuple[int, ...], chip: ChipConfig, transfer_hops: float
 ) -> LatencyBreakdown:
     """One output point of the accumulator, which stores and loads every input."""
-    layer, value_bits = network.layers[index], output_bits[index]
-    if isinstance(layer, Multiply) and chip.pipeline is not Pipeline.NONE:
-        # MNSIM 2.0 looks at the largest map here
-        largest = max(layer.inputs, key=lambda i: (network.shape_of(i).height, network.shape_of(i).width))
-        value_bits = source_bits(network, index, output_bits, largest)
-    bits = value_bits * network.shapes[index].channels
-    move_ns = access_ns(chip.buffer, len(layer.inputs) * bits)
+    bits = elementwise_bits(network, index, output_bits, chip) * network.shapes[index].channels
+    move_ns = access_ns(chip.buffer, len(network.layers[index].inputs) * bits)
     return LatencyBreakdown(
         elementwise_ns=ELEMENTWISE_NS,
         buffer_read_ns=move_ns,
         buffer_write_ns=move_ns,
         tile_transfer_ns=transfer_hops * bits / chip.inter_tile_bandwidth_gbps,
     )
+
+
+def elementwise_bits(network: LayerList, index: int, output_bits: tuple[int, ...], chip: ChipConfig) -> int:
+    """Bits of a value that an add or multiply moves."""
+    layer = network.layers[index]
+    if not isinstance(layer, Multiply) or chip.pipeline is Pipeline.NONE:
+        return output_bits[index]
+    # MNSIM 2.0 looks at the largest map here
+    largest = max(layer.inputs, key=lambda i: (network.shape_of(i).height, network.shape_of(i).width))
+    return source_bits(network, index, output_bits, largest)
 
 
 def _line_buffer(

@@ -114,7 +114,7 @@ def map_network(network: LayerList, chip: ChipConfig) -> Mapping:
             f"{chip.tiles}; take a larger grid or crossbar, or a smaller network"
         )
     sizes = [
-        _buffers_kb(network, i, layers[i])
+        buffers_kb(network, i, layers[i])
         for i, layer in enumerate(network.layers)
         if isinstance(layer, Conv2d | Linear)
     ]
@@ -174,58 +174,123 @@ def _violations(network: LayerList, index: int, chip: ChipConfig) -> Iterator[Vi
         yield violation(f"{path}.bits.weight_bits", layer.bits.weight_bits, wanted)
 
 
-def _map_layer(network: LayerList, index: int, chip: ChipConfig, first_tile: int) -> LayerMapping:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """A matrix in `groups` groups that are held apart, over the PEs of one bit slice.
+
+    Parameters
+    ----------
+    groups, packed : int
+        Groups, and those that share a crossbar.
+    across, down : int
+        PEs over which outputs and inputs are split.
+    inputs, outputs : int
+        Channels of one PE, at most.
+    """
+
+    groups: int
+    packed: int
+    across: int
+    down: int
+    inputs: int
+    outputs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightMatrix:
+    """The weights of a convolution or linear layer, as crossbars hold them.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels.
+    window : int
+        Rows that an input channel takes.
+    groups : int
+        That may be held apart.
+    slices : int
+        Bits of a weight that are held, each in a PE or a group of a PE.
+    held : int
+        Input channels whose windows fit one column.
+    columns : int
+        Of a crossbar.
+    """
+
+    inputs: int
+    outputs: int
+    window: int
+    groups: int
+    slices: int
+    held: int
+    columns: int
+
+    def split(self, groups: int) -> Split:
+        """Split the channels, in `groups` groups, over PEs."""
+        of_inputs, of_outputs = self.inputs // groups, self.outputs // groups
+        packed = max(1, min(groups, self.held // of_inputs, self.columns // of_outputs))
+        return Split(
+            groups=groups,
+            packed=packed,
+            across=ceil(groups / packed) * ceil(of_outputs / self.columns),
+            down=ceil(of_inputs / self.held),
+            inputs=min(self.held, packed * of_inputs),
+            outputs=min(self.columns, packed * of_outputs),
+        )
+
+    def best_split(self) -> Split:
+        """Hold the groups apart, or all as one matrix where that takes fewer PEs."""
+        return min((self.split(count) for count in (self.groups, 1)), key=lambda way: way.across * way.down)
+
+
+def weight_matrix(network: LayerList, index: int, chip: ChipConfig) -> WeightMatrix:
+    """Describe the matrix of a convolution or linear layer that the chip can hold."""
     layer, pe, groups = network.layers[index], chip.tile.pe, 1
-    rows, columns = pe.crossbar.rows, pe.crossbar.columns
     source = network.shape_of(layer.inputs[0])
-    match layer:
+    if isinstance(layer, Conv2d):
+        window, inputs = layer.kernel_size**2, source.channels
+        if chip.grouped_mapping is GroupedMapping.PACKED:
+            groups = layer.groups
+    else:
+        window, inputs = 1, source.elements
+    return WeightMatrix(
+        inputs=inputs,
+        outputs=network.shapes[index].channels,
+        window=window,
+        groups=groups,
+        slices=layer.bits.weight_bits - pe.differential,
+        held=pe.crossbar.rows // window,
+        columns=pe.crossbar.columns,
+    )
+
+
+def _map_layer(network: LayerList, index: int, chip: ChipConfig, first_tile: int) -> LayerMapping:
+    pe = chip.tile.pe
+    match network.layers[index]:
         case Pool2d():
             return LayerMapping(
                 pes_across=1, pes_down=1, pes=1, tiles=1, first_tile=first_tile, pes_per_tile=1
             )
         case Add() | Multiply() | Concat():
             return LayerMapping(first_tile=first_tile)
-        case Conv2d():
-            window, inputs, outputs = layer.kernel_size**2, source.channels, layer.out_channels
-            if chip.grouped_mapping is GroupedMapping.PACKED:
-                groups = layer.groups
-        case Linear():
-            window, inputs, outputs = 1, source.elements, layer.out_features
-    slices = layer.bits.weight_bits - pe.differential
-    held = rows // window  # input channels whose windows fit one column
-    ways = [_split(inputs, outputs, count, held, columns) for count in (groups, 1)]
-    across, down, inputs_used, outputs_used = min(ways, key=lambda way: way[0] * way[1])
-    across *= ceil(slices / pe.groups)
-    pes = across * down
+    matrix = weight_matrix(network, index, chip)
+    way = matrix.best_split()
+    across = way.across * ceil(matrix.slices / pe.groups)
+    pes = across * way.down
     return LayerMapping(
         pes_across=across,
-        pes_down=down,
+        pes_down=way.down,
         pes=pes,
         tiles=ceil(pes / chip.tile.pes),
         first_tile=first_tile,
         pes_per_tile=min(pes, chip.tile.pes),
         crossbars=pes * pe.crossbars,
-        rows_used=inputs_used * window,
-        columns_used=outputs_used,
-        groups_used=min(slices, pe.groups),
+        rows_used=way.inputs * matrix.window,
+        columns_used=way.outputs,
+        groups_used=min(matrix.slices, pe.groups),
     )
 
 
-def _split(inputs: int, outputs: int, groups: int, held: int, columns: int) -> tuple[int, int, int, int]:
-    """Split channels, in `groups` groups, over PEs that hold `held` of inputs and `columns` of outputs.
-
-    Returns
-    -------
-    tuple of int
-        PEs across (of one bit slice) and down, input and output channels of one PE at most.
-    """
-    of_inputs, of_outputs = inputs // groups, outputs // groups
-    packed = max(1, min(groups, held // of_inputs, columns // of_outputs))
-    across, down = ceil(groups / packed) * ceil(of_outputs / columns), ceil(of_inputs / held)
-    return across, down, min(held, packed * of_inputs), min(columns, packed * of_outputs)
-
-
-def _buffers_kb(network: LayerList, index: int, mapped: LayerMapping) -> tuple[float, float]:
+def buffers_kb(network: LayerList, index: int, mapped: LayerMapping) -> tuple[float, float]:
     """Line buffer of one of the layer's PEs, and output buffer (of two outputs) of one of its tiles."""
     layer, source = network.layers[index], network.shape_of(network.layers[index].inputs[0])
     values = source.elements

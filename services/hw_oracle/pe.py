@@ -99,23 +99,30 @@ class Pe:
     def power(self, rows: int, columns: int, groups: int) -> PowerBreakdown:
         """Power of one PE that uses `rows` x `columns` of each crossbar of `groups` groups."""
         config = self.config
-        inputs = groups * ceil(rows / self.row_factor)
-        outputs = ceil(columns / self.column_factor)
-        # MNSIM 2.0 charges the converters of further analog subarrays nothing
-        converted = outputs * (config.crossbar.subarrays if config.pim_type is PimType.DIGITAL else 1)
+        dacs, adcs = self.working_dacs(rows, groups), self.working_adcs(columns, groups)
         crossbars = groups * (2 if config.differential else 1)
         cells_w = crossbar.power_w(config.crossbar, rows, columns)
         return PowerBreakdown(
             crossbar_w=crossbars * cells_w / self.row_factor / self.column_factor,
-            dac_w=inputs * config.dac.power_w,
-            adc_w=groups * converted * config.adc.power_w,
-            adder_w=(groups - 1) * converted * self.adder.power_w,
-            shift_register_w=groups * converted * self.shift_register.power_w,
-            input_register_w=inputs * self.register.power_w,
-            output_register_w=groups * converted * self.register.power_w,
-            input_demux_w=inputs * self.demux.power_w,
-            output_mux_w=groups * converted * self.mux.power_w,
+            dac_w=dacs * config.dac.power_w,
+            adc_w=adcs * config.adc.power_w,
+            adder_w=self.working_adcs(columns, groups - 1) * self.adder.power_w,
+            shift_register_w=adcs * self.shift_register.power_w,
+            input_register_w=dacs * self.register.power_w,
+            output_register_w=adcs * self.register.power_w,
+            input_demux_w=dacs * self.demux.power_w,
+            output_mux_w=adcs * self.mux.power_w,
         )
+
+    def working_dacs(self, rows: int, groups: int) -> int:
+        """DACs that drive `rows` rows of `groups` groups."""
+        return groups * ceil(rows / self.row_factor)
+
+    def working_adcs(self, columns: int, groups: int) -> int:
+        """ADCs that convert `columns` columns of `groups` groups."""
+        # MNSIM 2.0 charges the converters of further analog subarrays nothing
+        subarrays = self.config.crossbar.subarrays if self.config.pim_type is PimType.DIGITAL else 1
+        return groups * ceil(columns / self.column_factor) * subarrays
 
 
 def make_pe(chip: ChipConfig) -> Pe:

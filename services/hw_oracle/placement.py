@@ -6,6 +6,7 @@ distance from a cell to a set of cells needs only the set's extremes of row + co
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import isqrt
 
 import numpy as np
@@ -45,22 +46,40 @@ def positions(chip: ChipConfig, tiles: int) -> Cells:
             return np.stack([row, column])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """The way of a layer's output points.
+
+    Parameters
+    ----------
+    merge_hops, transfer_hops : float
+        From the layer's farthest tile to the one where its tiles merge, and on to the farthest consumer.
+    merge_cell : tuple of int or None
+        Row and column of that tile; None for a layer without tiles, and where nothing is placed.
+    """
+
+    merge_hops: float = 0.0
+    transfer_hops: float = 0.0
+    merge_cell: tuple[int, int] | None = None
+
+
 def distances_hops(network: LayerList, mapping: Mapping, chip: ChipConfig) -> list[tuple[float, float]]:
-    """Merge and transfer distance of each layer.
+    """Merge and transfer distance of each layer, both in hops, as `ways` finds them."""
+    return [(way.merge_hops, way.transfer_hops) for way in ways(network, mapping, chip)]
+
+
+def ways(network: LayerList, mapping: Mapping, chip: ChipConfig) -> list[Way]:
+    """Find the way of each layer's output.
 
     A layer's tiles merge at one of its cells: the one whose way to the layer's farthest tile and on to the
     farthest consumer's tile is shortest. The accumulator sits at the middle of the grid's left side; a layer
     read by add and multiply layers alone sends its output there. The network's input comes no way.
-    A concat is no stop on the way: what it joins goes straight to the concat's own consumers.
-
-    Returns
-    -------
-    list of (float, float)
-        Both in hops. The last layer, or what it joins if it is a concat, sends its output nowhere.
+    A concat is no stop on the way: what it joins goes straight to the concat's own consumers. The last
+    layer, or what it joins if it is a concat, sends its output nowhere. A single layer has no way at all.
     """
     count = len(network.layers)
-    if chip.placement is Placement.NONE or count == 1:
-        return [(0.0, 0.0)] * count
+    if chip.placement is Placement.NONE:
+        return [Way()] * count
     cells = positions(chip, mapping.tiles)
     owned = []
     for layer in mapping.layers:
@@ -71,23 +90,30 @@ def distances_hops(network: LayerList, mapping: Mapping, chip: ChipConfig) -> li
     found = []
     for index in range(count):
         own, readers = owned[index], sorted(consumers[index])
-        if isinstance(network.layers[index], Concat):
-            found.append((0.0, 0.0))
-        elif index in leaving and not readers:
-            merge = float(_farthest(own, own).min()) if own.size else 0.0
-            found.append((merge, 0.0))
-        elif elementwise[index]:
+        if elementwise[index]:
             firsts = [owned[r][:, :1] for r in readers if not elementwise[r]]
-            found.append((0.0, max((float(_to_accumulator(c, chip)[0]) for c in firsts), default=0.0)))
+            out_hops = max((float(_to_accumulator(c, chip)[0]) for c in firsts), default=0.0)
+            found.append(Way(transfer_hops=out_hops))
+            continue
+        if not own.size:
+            found.append(Way())
+            continue
+        within, leaves = _farthest(own, own), index in leaving and not readers
+        if leaves:
+            out = np.zeros(own.shape[1])
+        elif all(elementwise[r] for r in readers):
+            out = _to_accumulator(own, chip)
         else:
-            if all(elementwise[r] for r in readers):
-                out = _to_accumulator(own, chip)
-            else:
-                out = _farthest(own, np.concatenate([owned[r] for r in readers], axis=1))
-            within = _farthest(own, own)
-            best = int(np.argmin(within + out))
-            near = within[best] + out[best] < UNREACHED_HOPS
-            found.append((float(within[best]), float(out[best])) if near else (0.0, 0.0))
+            out = _farthest(own, np.concatenate([owned[r] for r in readers], axis=1))
+        best = int(np.argmin(within + out))
+        near = count > 1 and (leaves or within[best] + out[best] < UNREACHED_HOPS)
+        found.append(
+            Way(
+                merge_hops=float(within[best]) if near else 0.0,
+                transfer_hops=float(out[best]) if near else 0.0,
+                merge_cell=(int(own[0, best]), int(own[1, best])),
+            )
+        )
     return found
 
 

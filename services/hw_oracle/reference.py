@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from services.common.layers import LayerList
-from services.hw_oracle.energy import accumulator, layer_energy, layer_power, network_tile
-from services.hw_oracle.latency import layer_time
-from services.hw_oracle.mapping import map_network
-from services.hw_oracle.placement import distances_hops
-from services.hw_oracle.schedule import latency_ns, schedule
+from services.hw_oracle.energy import accumulator, layer_energy, layer_power
+from services.hw_oracle.schedule import latency_ns
 from services.hw_oracle.types import (
     AreaBreakdown,
     ChipConfig,
@@ -22,15 +19,13 @@ from services.hw_oracle.types import (
     chip_hash,
 )
 from services.hw_oracle.version import MODEL_VERSION
+from services.hw_oracle.worked import work_out
 
 
 def evaluate(layers: LayerList, chip: ChipConfig) -> CostReport:
     """Map, place, schedule and cost a network; see `services.hw_oracle.cost.evaluate`."""
-    mapping = map_network(layers, chip)
-    tile = network_tile(chip, mapping.input_buffer_kb, mapping.output_buffer_kb)
-    distances = distances_hops(layers, mapping, chip)
-    times = [layer_time(layers, i, mapping, chip, distance) for i, distance in enumerate(distances)]
-    done = schedule(layers, [time.durations_ns for time in times], chip.pipeline)
+    worked = work_out(layers, chip)
+    mapping, tile, times, done = worked.mapping, worked.tile, worked.times, worked.done
     areas = [tile.area().times(mapped.tiles) for mapped in mapping.layers]
     powers = [
         layer_power(layer, mapped, tile) for layer, mapped in zip(layers.layers, mapping.layers, strict=True)
@@ -47,8 +42,8 @@ def evaluate(layers: LayerList, chip: ChipConfig) -> CostReport:
             LayerCost(
                 kind=layer.kind,
                 **asdict(mapped),
-                merge_distance_hops=distances[index][0],
-                transfer_distance_hops=distances[index][1],
+                merge_distance_hops=worked.ways[index].merge_hops,
+                transfer_distance_hops=worked.ways[index].transfer_hops,
                 begin_ns=begin_ns,
                 finish_ns=finish_ns,
                 occupancy_frac=_occupancy_frac(busy_ns, finish_ns - begin_ns),

@@ -9,6 +9,7 @@ in every part.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +37,7 @@ def schedule(
         ready = np.zeros(len(durations))
         for source in network.layers[index].inputs:
             if source != NETWORK_INPUT:
-                needed = _last_point_read(network, index, network.shapes[source], pipeline)
+                needed = last_point_read(network, index, network.shapes[source], pipeline)
                 ready = np.maximum(ready, done[source].finish_ns[needed])
         worked = np.cumsum(durations)
         before = np.concatenate([[0.0], worked[:-1]])
@@ -46,16 +47,19 @@ def schedule(
     return done
 
 
-def latency_ns(network: LayerList, done: list[LayerSchedule]) -> float:
+def latency_ns(network: LayerList, done: Sequence[LayerSchedule]) -> float:
     """Finish of the last output: the latest among layers that no layer reads."""
     read = {source for layer in network.layers for source in layer.inputs}
     return max(float(done[i].finish_ns[-1]) for i in range(len(done)) if i not in read)
 
 
-def _last_point_read(
+def last_point_read(
     network: LayerList, index: int, source: Shape, pipeline: Pipeline
 ) -> npt.NDArray[np.int64] | slice:
-    """Point of the source that each output point waits for: the bottom right of its window, or the last."""
+    """Point of the source that each output point waits for: the bottom right of its window, or the last.
+
+    Of a map that is read element by element it is the point itself; a single point is broadcast.
+    """
     layer, shape = network.layers[index], network.shapes[index]
     match layer:
         case Conv2d() | Pool2d() if pipeline is not Pipeline.NONE:
@@ -66,5 +70,5 @@ def _last_point_read(
             return last
         case Conv2d() | Pool2d() | Linear():
             return slice(-1, None)
-        case _:  # element by element; a single point is broadcast
+        case _:
             return slice(None)

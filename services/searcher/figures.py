@@ -1,7 +1,4 @@
-"""Figures of a study, of the kind that the literature shows: how accurate, at what latency and energy.
-
-Drawn with Matplotlib's objects alone: no display, no global state.
-"""
+"""Figures of a study, of the kind that the literature shows: how accurate, at what latency and energy."""
 
 from __future__ import annotations
 
@@ -12,30 +9,36 @@ from typing import Any, cast
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
+from services.common.drawing import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    VERMILION,
+    head,
+    log_where_wide,
+    new_figure,
+    style,
+    unit_of,
+)
 from services.common.units import NJ_PER_UJ, NS_PER_MS, NS_PER_US, format_energy, format_latency
 from services.searcher.pareto import front_indices
 from services.searcher.types import Proposal, Strategy, StudyStatus, Trial, TrialState
 from services.trainer.types import AccuracyReport
 
-# Okabe and Ito's palette: told apart by the colour-blind, and in print.
-_BLUE, _GREY, _GREEN, _VERMILION, _ORANGE = "#0072B2", "#7A7A7A", "#009E73", "#D55E00", "#E69F00"
-_INK = "#222222"
-
 _DRAWN, _MODELLED, _MUTATED = "random draw", "proposed by the model", "mutation of the best"
 _SERIES: dict[str, dict[str, Any]] = {
-    _DRAWN: {"color": _GREY, "fmt": "o", "markerfacecolor": "white", "markersize": 5},
-    _MODELLED: {"color": _BLUE, "fmt": "o", "markersize": 5},
-    _MUTATED: {"color": _GREEN, "fmt": "^", "markersize": 5.5},
+    _DRAWN: {"color": GREY, "fmt": "o", "markerfacecolor": "white", "markersize": 5},
+    _MODELLED: {"color": BLUE, "fmt": "o", "markersize": 5},
+    _MUTATED: {"color": GREEN, "fmt": "^", "markersize": 5.5},
 }
 """Where a trial came from, and how it is drawn."""
 
 _Point = tuple[float, float]
 _Segment = tuple[_Point, _Point]
-
-_LOG_RATIO = 10.0
-"""A cost axis is logarithmic where the largest cost exceeds the least by more."""
 
 
 def accuracy_figure(status: StudyStatus, trials: Sequence[Trial]) -> Figure:
@@ -43,7 +46,7 @@ def accuracy_figure(status: StudyStatus, trials: Sequence[Trial]) -> Figure:
 
     There must be a complete trial, here as in every figure.
     """
-    figure, complete = _new_figure(), _complete(trials)
+    figure, complete = new_figure(), _complete(trials)
     main, side = figure.subplots(1, 2, sharey=True, width_ratios=(4.5, 1))
     _draw_trials(main, status, trials, _number)
     highest = accumulate(map(_percent, complete), max)
@@ -53,11 +56,11 @@ def accuracy_figure(status: StudyStatus, trials: Sequence[Trial]) -> Figure:
     main.xaxis.set_major_locator(MaxNLocator(integer=True))
     bins = min(20, max(6, len(complete) // 4))
     side.hist(
-        [*map(_percent, complete)], bins, orientation="horizontal", color=_BLUE, alpha=0.8, edgecolor="white"
+        [*map(_percent, complete)], bins, orientation="horizontal", color=BLUE, alpha=0.8, edgecolor="white"
     )
     side.set_xlabel("trials")
     side.xaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
-    _style(side)
+    style(side)
     side.tick_params(axis="y", length=0)
     _finish(figure, main, status, "Distribution of accuracy over the trials", line, complete, _number)
     return figure
@@ -83,21 +86,15 @@ def _cost_figure(
     exact: Callable[[Trial], float],
 ) -> Figure:
     """Draw accuracy against a cost, in the first of `units` that the largest cost reaches."""
-    figure, complete = _new_figure(), _complete(trials)
+    figure, complete = new_figure(), _complete(trials)
     axes = figure.subplots()
-    largest = max(map(exact, complete))
-    unit, size = next((u for u in units.items() if largest >= u[1]), [*units.items()][-1])
+    unit, size = unit_of(map(exact, complete), units)
 
     def cost(trial: Trial) -> float:
         return exact(trial) / size
 
     costs = [*map(cost, complete)]
-    if max(costs) > _LOG_RATIO * min(costs):
-        axes.set_xscale("log")
-        few_decades = max(costs) < _LOG_RATIO**2.5 * min(costs)
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few_decades else (1,)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+    log_where_wide(axes, "x", costs)
     _draw_trials(axes, status, trials, cost)
     points = [(x, -_percent(trial)) for x, trial in zip(costs, complete, strict=True)]
     front = [points[i] for i in front_indices(points)]
@@ -108,10 +105,6 @@ def _cost_figure(
     axes.set_xlabel(f"{quantity} of one inference ({unit})")
     _finish(figure, axes, status, f"Accuracy against {quantity}", line, complete, cost)
     return figure
-
-
-def _new_figure() -> Figure:
-    return Figure(figsize=(7.4, 4.7), dpi=200, layout="constrained")
 
 
 def _draw_trials(
@@ -132,7 +125,7 @@ def _draw_line(axes: Axes, line: Sequence[_Point], label: str) -> None:
     axes.plot(
         *zip(*line, strict=True),
         drawstyle="steps-post",
-        color=_VERMILION,
+        color=VERMILION,
         linewidth=1.4,
         zorder=2,
         label=label,
@@ -152,17 +145,15 @@ def _finish(
     config, best = status.config, status.best
     count = f"n = {status.complete}" + (f" and {status.failed} failed" if status.failed else "")
     about = f"study {config.name} · {config.dataset.name} · objective {config.objective} · {count}"
-    axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=_INK, pad=20)
-    subtitle = axes.text(0, 1.025, about, transform=axes.transAxes, fontsize=8.5, color=_GREY)
-    subtitle.set_in_layout(False)  # it may reach over the axes beside it
+    head(axes, title, about)
     axes.margins(y=0.12)  # room for the label
     axes.set_ylabel("validation accuracy (%), ± 1 standard error")
-    _style(axes)
+    style(axes)
     if best is None:
         return
     x, y = x_of(best), _percent(best)
     axes.plot(
-        [x], [y], "*", markersize=15, color=_ORANGE, markeredgecolor=_INK, markeredgewidth=0.8, zorder=5,
+        [x], [y], "*", markersize=15, color=ORANGE, markeredgecolor=INK, markeredgewidth=0.8, zorder=5,
         label="best by the objective",
     )  # fmt: skip
     figure.legend(loc="outside lower left", ncols=5, frameon=False, fontsize=8.5, handletextpad=0.4)
@@ -187,8 +178,8 @@ def _place(figure: Figure, axes: Axes, label: str, target: _Point, segments: Seq
     """Write `label` near `target` where it hides least of the segments; layout and scales must be final."""
     figure.draw_without_rendering()
     text = axes.annotate(
-        label, target, (0, 0), textcoords="offset points", fontsize=8, color=_INK, va="center", ha="center",
-        arrowprops={"arrowstyle": "-", "color": _GREY, "linewidth": 0.6, "shrinkB": 6}, zorder=6,
+        label, target, (0, 0), textcoords="offset points", fontsize=8, color=INK, va="center", ha="center",
+        arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.6, "shrinkB": 6}, zorder=6,
         bbox={"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
     )  # fmt: skip
     begins, ends = (axes.transData.transform([segment[i] for segment in segments]) for i in (0, 1))
@@ -206,13 +197,6 @@ def _place(figure: Figure, axes: Axes, label: str, target: _Point, segments: Seq
     ]
     text.set_position(min(aslant, key=badness))
     text.set_in_layout(False)
-
-
-def _style(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#E6E6E6", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=9, colors=_INK)
 
 
 def _origins(status: StudyStatus, trials: Sequence[Trial]) -> dict[int, str]:

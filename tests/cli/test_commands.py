@@ -13,7 +13,7 @@ from tests.cli.conftest import Command, network
 
 
 def test_every_command_teaches_by_examples(imcnas: Command):
-    for command in ("search", "report", "evaluate", "space", "protos"):
+    for command in ("search", "report", "evaluate", "compare", "sweep", "space"):
         code, out, _ = imcnas(command, "--help")
         assert code == 0
         assert f"imcnas {command} " in out.split("For example:")[1]

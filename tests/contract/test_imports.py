@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2] / "services"
 DOORS = {"server", "client", "calls", "convert", "metrics", "__main__", "pool"}
 WIRE = {"grpc", "google.protobuf", "prometheus_client"}
+IMPORTER = "hw_oracle/importers/torch.py"  # inside its functions
 HEAVY = {"torch", "ray", "hyperopt", "sklearn", "sqlalchemy", "matplotlib"}
 
 
@@ -53,7 +54,8 @@ def test_a_client_needs_grpc_and_protobuf_alone():
 
 @pytest.mark.slow
 def test_the_oracle_serves_without_torch_and_ray():
-    assert not loaded_by(modules("hw_oracle", doors=True)) & {"torch", "ray", "hyperopt", "sqlalchemy"}
+    names = [*modules("hw_oracle", doors=True), "services.hw_oracle.importers"]
+    assert not loaded_by(names) & {"torch", "ray", "onnx", "hyperopt", "sqlalchemy"}
 
 
 @pytest.mark.slow
@@ -65,7 +67,7 @@ def test_the_command_shows_its_help_without_loading_anything_heavy():
     ("library", "homes"),
     [
         ("ray", {"trainer/pool.py"}),
-        ("torch", {f"trainer/{name}.py" for name in ("build", "data", "fit", "inline", "pool")}),
+        ("torch", {f"trainer/{name}.py" for name in ("build", "data", "fit", "inline", "pool")} | {IMPORTER}),
         ("hyperopt", {"searcher/space.py", "searcher/tpe.py"}),
         ("sqlalchemy", {"searcher/store.py", "searcher/rows.py"}),
     ],

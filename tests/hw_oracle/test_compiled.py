@@ -24,8 +24,8 @@ from services.hw_oracle.compiled.run import run, run_parallel
 from services.hw_oracle.importers import from_mnsim
 from services.hw_oracle.simconfig import chip_from_simconfig
 from services.hw_oracle.types import ChipConfig, Detail
-from tests.hw_oracle.chips import chips
 from tests.hw_oracle.networks import networks
+from tests.hw_oracle.varied_chips import chips
 
 TOLERANCE = 1e-11  # times are summed in another order
 
@@ -60,14 +60,14 @@ def close(got: Any, wanted: Any) -> bool:
 
 
 @settings(max_examples=400)
-@given(networks(), chips)
+@given(networks(), chips(tight=True))
 def test_random_networks_on_random_chips(network: LayerList, chip: ChipConfig) -> None:
     assert_same(network, chip)
 
 
 @pytest.mark.slow
 @settings(max_examples=60)
-@given(networks(max_layers=40), chips)
+@given(networks(max_layers=40), chips(tight=True))
 def test_long_random_networks_on_random_chips(network: LayerList, chip: ChipConfig) -> None:
     assert_same(network, chip)
 
@@ -136,7 +136,7 @@ def test_a_batch_on_all_cores_is_each_network_alone_bit_for_bit() -> None:
 
 
 @settings(max_examples=30)
-@given(networks(), chips, st.sampled_from(Detail))
+@given(networks(), chips(tight=True), st.sampled_from(Detail))
 def test_detail_leaves_out_and_changes_nothing(network: LayerList, chip: ChipConfig, detail: Detail) -> None:
     try:
         whole = cost.evaluate(network, chip)

@@ -50,14 +50,35 @@ def test_depthwise_becomes_groups() -> None:
     assert layer.groups == 3
 
 
+def test_mnsims_nested_lists_are_read_as_the_dictionaries_in_them() -> None:
+    weights = [[0.5]]
+    nested = [[[layer, weights]] for layer in (CONV, AGAIN, SUM)]
+    assert from_mnsim(nested) == from_mnsim([CONV, AGAIN, SUM])
+    assert from_mnsim([((layer,),) for layer in (CONV, AGAIN, SUM)]) == from_mnsim([CONV, AGAIN, SUM])
+
+
+def test_entries_that_cost_nothing_are_dropped_and_indices_lead_over_them() -> None:
+    # A residual block as MNSIM's front end has it before it drops anything: the skip starts at the relu.
+    relu, norm = {"type": "relu"}, {"type": "bn"}
+    block = [CONV, norm, relu, AGAIN, norm, SUM | {"Inputindex": [-1, -3]}, relu, {"type": "view"}]
+    block.append(FC | {"Infeature": 192})
+    network = from_mnsim(block)
+    assert [layer.inputs for layer in network.layers] == [(-1,), (0,), (1, 0), (2,)]
+    assert from_mnsim([norm, CONV]).layers == from_mnsim([CONV]).layers
+
+
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
         ([], r"layers: got \[\], wanted a list of one dictionary a layer"),
         ([CONV, 2], r"layers\[1\]: got 2, wanted a list of one dictionary a layer"),
-        ([[[CONV]]], "wanted a list of one dictionary a layer"),
+        ([[[[CONV]]]], "wanted a list of one dictionary a layer"),
         (None, "wanted a list of one dictionary a layer"),
-        ([CONV, {"type": "relu"} | BITS], r"layers\[1\].type: got 'relu', wanted one of conv, fc"),
+        ([CONV, {"type": "concat"} | BITS], r"layers\[1\].type: got 'concat', wanted one of conv, fc"),
+        ([{"type": "relu"}, CONV | {"Kernelsize": 99}], r"layers\[1\].conv2d.kernel_size: got 99"),
+        ([CONV, {"type": "relu", "Inputindex": [-1, -2]}, FC], r"layers\[1\].Inputindex: got \[-1, -2\]"),
+        ([CONV, SUM | {"Inputindex": []}], r"layers\[1\].add.inputs: got '0 inputs'"),
+        ([{"type": "relu"}], r"layers\[0\].Inputsize: got None"),
         ([{"type": "conv"}], r"layers\[0\].Inputsize: got None, wanted a list of two whole numbers"),
         ([CONV | {"Kernelsize": "3"}], r"layers\[0\].Kernelsize: got '3', wanted a whole number"),
         (

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from services.common.errors import InvalidNetwork, Violation, one_of, violation
+from services.common.errors import MAX_VIOLATIONS, InvalidNetwork, Violation, one_of, violation
 from services.common.layers import (
+    MAX_LAYERS,
     NETWORK_INPUT,
     Add,
     Bits,
@@ -16,56 +18,80 @@ from services.common.layers import (
     Multiply,
     Pool2d,
     Shape,
+    layer_shape,
 )
 
 TYPES = ("conv", "fc", "pooling", "element_sum", "element_multiply")
-"""Layer types of MNSIM 2.0's hardware models; its front end drops the others from the list."""
+"""Layer types of MNSIM 2.0's hardware models."""
+
+DROPPED = ("relu", "bn", "view", "dropout", "Swish", "Sigmoid")
+"""Types that its front end drops, since they cost nothing: whoever reads one reads what it reads."""
 
 
-def from_mnsim(layers: list[dict[str, Any]]) -> LayerList:
+def from_mnsim(layers: Sequence[Any]) -> LayerList:
     """Read the layer dictionaries of an MNSIM 2.0 network, in order.
 
-    MNSIM keeps each dictionary in nested lists (`net[i][0][0]`): pass the dictionaries alone. `Inputindex`
-    is relative, and absent it means the previous layer. Of a pooling's mode nothing is said there: maximum
-    is taken. A depthwise convolution becomes one of as many groups as channels.
+    A layer may be its dictionary alone, or MNSIM's nested lists, of which `net[i][0][0]` is the dictionary.
+    `Inputindex` is relative, over all entries of the list, and absent it means the entry before. Entries that
+    cost nothing are dropped. Of a pooling's mode nothing is said there: maximum is taken. A depthwise
+    convolution becomes one of as many groups as channels.
 
     Raises
     ------
     InvalidNetwork
         An unknown type, a missing or wrong field, or sizes that do not follow from the layers.
     """
-    wanted = "a list of one dictionary a layer"
-    if not isinstance(layers, list) or not layers:
-        raise InvalidNetwork.of(violation("layers", layers, wanted))
-    for i, layer in enumerate(layers):
-        if not isinstance(layer, dict):
-            raise InvalidNetwork.of(violation(f"layers[{i}]", layer, wanted))
-    network = LayerList(
-        input_shape=_input_shape(layers),
-        layers=tuple(_layer(f"layers[{i}]", i, layer) for i, layer in enumerate(layers)),
-    )
-    wrong = [found for i, layer in enumerate(layers) for found in _size_violations(network, i, layer)]
+    if not isinstance(layers, (list, tuple)) or not layers:
+        raise InvalidNetwork.of(violation("layers", layers, "a list of one dictionary a layer"))
+    entries = [(f"layers[{i}]", _entry(f"layers[{i}]", entry)) for i, entry in enumerate(layers)]
+    first = next((named for named in entries if named[1].get("type") not in DROPPED), entries[0])
+    image = _input_shape(*first)
+    made: list[Layer] = []
+    shapes: list[Shape] = []
+    passes: list[int] = []  # the layer whose map each entry passes on
+    wrong: list[Violation] = []
+    for index, (path, entry) in enumerate(entries):
+        sources = tuple(NETWORK_INPUT if i < 0 else passes[i] for i in _inputs(path, index, entry))
+        if entry.get("type") in DROPPED:
+            if len(sources) != 1:
+                raise InvalidNetwork.of(violation(f"{path}.Inputindex", entry["Inputindex"], "one number"))
+            passes.append(sources[0])
+            continue
+        layer = _layer(path, entry, sources)
+        inputs = [image if i == NETWORK_INPUT else shapes[i] for i in sources]
+        shapes.append(layer_shape(f"{path}.{layer.kind}", len(made), layer, inputs))
+        wrong += _size_violations(path, entry, inputs[0], shapes[-1])
+        passes.append(len(made))
+        made.append(layer)
+        if len(made) > MAX_LAYERS or len(wrong) > MAX_VIOLATIONS:
+            break
     if wrong:
         raise InvalidNetwork.of(*wrong)
-    return network
+    return LayerList(input_shape=image, layers=tuple(made))
 
 
-def _input_shape(layers: list[dict[str, Any]]) -> Shape:
-    first, path = layers[0], "layers[0]"
+def _entry(path: str, entry: object) -> dict[str, Any]:
+    for _ in range(2):
+        entry = entry[0] if isinstance(entry, (list, tuple)) and entry else entry
+    if not isinstance(entry, dict):
+        raise InvalidNetwork.of(violation(path, entry, "a list of one dictionary a layer"))
+    return entry
+
+
+def _input_shape(path: str, first: dict[str, Any]) -> Shape:
     if first.get("type") == "fc":
         return Shape(channels=_integer(path, first, "Infeature"), height=1, width=1)
     height, width = _size(path, first, "Inputsize")
     return Shape(channels=_integer(path, first, "Inputchannel"), height=height, width=width)
 
 
-def _layer(path: str, index: int, layer: dict[str, Any]) -> Layer:
+def _layer(path: str, layer: dict[str, Any], inputs: tuple[int, ...]) -> Layer:
     kind = layer.get("type")
     bits = Bits(
         input_bits=_integer(path, layer, "Inputbit"),
         weight_bits=_integer(path, layer, "Weightbit"),
         output_bits=_integer(path, layer, "outputbit"),
     )
-    inputs = _inputs(path, index, layer)
     match kind:
         case "conv":
             depthwise = layer.get("Depthwise") == "separable"
@@ -92,7 +118,7 @@ def _layer(path: str, index: int, layer: dict[str, Any]) -> Layer:
             return Add(inputs=inputs, bits=bits)
         case "element_multiply":
             return Multiply(inputs=inputs, bits=bits)
-    raise InvalidNetwork.of(violation(f"{path}.type", kind, one_of(TYPES, str(kind))))
+    raise InvalidNetwork.of(violation(f"{path}.type", kind, one_of((*TYPES, *DROPPED), str(kind))))
 
 
 def _inputs(path: str, index: int, layer: dict[str, Any]) -> tuple[int, ...]:
@@ -107,9 +133,8 @@ def _inputs(path: str, index: int, layer: dict[str, Any]) -> tuple[int, ...]:
     return absolute
 
 
-def _size_violations(network: LayerList, index: int, layer: dict[str, Any]) -> list[Violation]:
+def _size_violations(path: str, layer: dict[str, Any], source: Shape, shape: Shape) -> list[Violation]:
     """Compare the sizes that the dictionary states with those that follow from the layers."""
-    source, shape = network.input_shapes(index)[0], network.shapes[index]
     follows = {
         "Inputchannel": source.channels,
         "Inputsize": [source.height, source.width],
@@ -118,7 +143,7 @@ def _size_violations(network: LayerList, index: int, layer: dict[str, Any]) -> l
         "Outputsize": [shape.height, shape.width],
     }
     return [
-        violation(f"layers[{index}].{key}", layer[key], f"{value}, as follows from the layers before")
+        violation(f"{path}.{key}", layer[key], f"{value}, as follows from the layers before")
         for key, value in follows.items()
         if key in layer and layer[key] != value
     ]

@@ -1,0 +1,91 @@
+"""What a FILE of `imcnas evaluate` may be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import CONV, Command, network
+from tests.hw_oracle.importers.onnx_files import CONV as NODE
+from tests.hw_oracle.importers.onnx_files import file, node
+
+MNSIM = {"Inputbit": 9, "Weightbit": 9, "outputbit": 9, "type": "conv", "Inputchannel": 1}
+MNSIM |= {"Inputsize": [8, 8], "Kernelsize": 3, "Padding": 1, "Outputchannel": 8}
+WEIGHTS = {"w": (8, 1, 3, 3), "b": (8,)}
+IMAGE = ("N", 1, 8, 8)
+
+
+def evaluate(imcnas: Command, *arguments: str) -> list[dict[str, Any]]:
+    _, out, err = imcnas("evaluate", *arguments, "--json")
+    assert not err
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_one_network_costs_the_same_in_every_form(imcnas: Command) -> None:
+    Path("ours.json").write_text(network())
+    Path("theirs.json").write_text(json.dumps([MNSIM]))
+    Path("nested.json").write_text(json.dumps([[[MNSIM]], {"type": "relu"}]))
+    Path("graph.onnx").write_bytes(file(NODE, tensors=WEIGHTS, image=IMAGE))
+    Path("graph").write_bytes(file(NODE, tensors=WEIGHTS, image=IMAGE))  # known by its first byte
+    rows = evaluate(imcnas, "ours.json", "theirs.json", "nested.json", "graph.onnx", "graph")
+    assert [row.pop("name") for row in rows] == ["ours", "theirs", "nested", "graph", "graph"]
+    assert all(row == rows[0] for row in rows)
+    assert rows[0]["latency_ns"] > 0
+
+
+@pytest.mark.parametrize("form", ["onnx", "imcnas", "mnsim"])
+def test_a_form_that_is_said_is_not_guessed(imcnas: Command, form: str) -> None:
+    Path("x.onnx").write_text(network())
+    code, out, _ = imcnas("evaluate", "x.onnx", "--format", form, "--json")
+    row = json.loads(out)
+    assert (code, "error" in row) == ((0, False) if form == "imcnas" else (1, True))
+
+
+def test_bits_are_those_of_candidates_and_onnx_files_and_json_keeps_its_own(imcnas: Command) -> None:
+    Path("ours.json").write_text(network())
+    Path("eight.json").write_text(
+        network(layers=[CONV | {"bits": {"input_bits": 8, "weight_bits": 4, "output_bits": 6}}])
+    )
+    Path("graph.onnx").write_bytes(file(NODE, tensors=WEIGHTS, image=IMAGE))
+    files = ["ours.json", "eight.json", "graph.onnx", "VGG8"]
+    nine, eight, default, candidate = evaluate(imcnas, *files)
+    fixed, still, changed, changed_too = evaluate(imcnas, *files, "--bits", "8,4,6")
+    assert (fixed, still) == (nine, eight)
+    assert changed["energy_nj"] == eight["energy_nj"] < default["energy_nj"] == nine["energy_nj"]
+    assert changed_too["energy_nj"] < candidate["energy_nj"]
+    assert evaluate(imcnas, "graph.onnx", "--bits", "9") == [default]
+
+
+def test_an_onnx_file_takes_the_image_that_it_leaves_open(imcnas: Command) -> None:
+    Path("open.onnx").write_bytes(file(NODE, tensors=WEIGHTS, image=("N", 1, "H", "W")))
+    (row,) = evaluate(imcnas, "open.onnx")
+    assert "--image" in row["error"]["message"]
+    Path("fixed.onnx").write_bytes(file(NODE, tensors=WEIGHTS, image=IMAGE))
+    opened, fixed = evaluate(imcnas, "open.onnx", "fixed.onnx", "--image", "1x8x8")
+    assert opened["latency_ns"] == fixed["latency_ns"]
+    (row,) = evaluate(imcnas, "fixed.onnx", "--image", "1x16x16")
+    assert row["error"]["field"] == "input_shape"
+
+
+def test_an_operation_that_is_not_supported_is_an_item_that_fails_by_its_name(imcnas: Command) -> None:
+    Path("bad.onnx").write_bytes(
+        file(NODE, node("Resize", ["c", "", "b"], ["y"], "up"), tensors=WEIGHTS, image=IMAGE)
+    )
+    Path("cut.onnx").write_bytes(file(NODE, tensors=WEIGHTS, image=IMAGE)[:-40])
+    code, out, err = imcnas("evaluate", "bad.onnx", "cut.onnx", "VGG8", "--json")
+    bad, cut, good = map(json.loads, out.splitlines())
+    assert (code, err) == (1, "")
+    assert bad["error"]["reason"] == cut["error"]["reason"] == "INVALID_NETWORK"
+    assert bad["error"]["field"] == "nodes['up'].Resize"
+    assert "cut.onnx: cannot be read as ONNX" in cut["error"]["message"]
+    assert good["tiles"] > 0
+
+
+@pytest.mark.parametrize("text", ["0", "8,4", "8;4;8", "eight", "8,0,8"])
+def test_bits_that_are_none_stop_the_command(imcnas: Command, text: str) -> None:
+    code, _, err = imcnas("evaluate", "VGG8", "--bits", text)
+    assert code == 2
+    assert f"--bits: got '{text}', wanted one bit width, or those of inputs, weights and outputs" in err
