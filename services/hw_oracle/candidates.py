@@ -11,6 +11,7 @@ import numpy as np
 
 from services.common.candidate import MAX_BLOCKS, candidate_layers
 from services.common.errors import (
+    MAX_TOLD,
     ErrorReport,
     ImcnasError,
     InvalidCandidate,
@@ -24,7 +25,7 @@ from services.hw_oracle import reference
 from services.hw_oracle.compiled.candidates import expand
 from services.hw_oracle.compiled.pack import Integers, Records, pack_chip
 from services.hw_oracle.compiled.records import OK
-from services.hw_oracle.compiled.run import CHUNK, cores, run
+from services.hw_oracle.compiled.run import CHUNK, Checkpoint, cores, go_on, run
 from services.hw_oracle.types import (
     CANDIDATE_COLUMNS,
     CandidateCosts,
@@ -95,8 +96,8 @@ def cost_candidates(batch: NumberedCandidates) -> CandidateCosts:
         return merge_costs(list(pool.map(cost_chunk, batch.chunks())))
 
 
-def cost_chunk(batch: NumberedCandidates) -> CandidateCosts:
-    """Cost candidates in this thread."""
+def cost_chunk(batch: NumberedCandidates, checkpoint: Checkpoint = go_on) -> CandidateCosts:
+    """Cost candidates in this thread; of an error the first violations tell enough."""
     known = (batch.choices >= 0) & (batch.choices < len(batch.space.choices))
     networks = expand(
         batch.space,
@@ -106,12 +107,13 @@ def cost_chunk(batch: NumberedCandidates) -> CandidateCosts:
         np.where(known, batch.choices, 0),
         batch.bits,
     )
-    totals = run(networks, pack_chip(batch.chip))
+    totals = run(networks, pack_chip(batch.chip), checkpoint)
     ends = batch.depths.cumsum()
     sound = np.isin(batch.depths, batch.space.depths) & (totals["status"] == OK)
     sound[np.searchsorted(ends, np.flatnonzero(~known), "right")] = False
     errors = []
     for i in np.flatnonzero(~sound).tolist():
+        checkpoint()
         error = _cost_one(batch, batch.choices[ends[i] - batch.depths[i] : ends[i]].tolist(), totals[i])
         if error is not None:
             errors.append(CandidateError(index=i, error=error))
@@ -135,7 +137,7 @@ def _cost_one(batch: NumberedCandidates, choices: list[int], total: Records) -> 
         network = candidate_layers(candidate, batch.input_shape, batch.classes, batch.bits)
         report = reference.evaluate(network, batch.chip)
     except ImcnasError as error:
-        return error_report(error)
+        return replace(found := error_report(error), violations=found.violations[:MAX_TOLD])
     for name in CANDIDATE_COLUMNS[:6]:
         total[name] = getattr(report, name)
     total["macs"], total["params"] = macs(network), params(network)

@@ -90,7 +90,7 @@ def _varint(data: Any, at: int, end: int) -> tuple[int, int]:
 
 @part
 def _field(data: Any, at: int, end: int) -> tuple[int, bool, int, int, int]:
-    """Read a field's number, whether it holds a number, which or how many bytes, where these begin and end."""
+    """Read a field: its number, whether it holds a number, which or how many bytes, their begin and end."""
     tag, at = _varint(data, at, end)
     wire, value = tag & 7, 0
     if at == BROKEN or tag < 8:
