@@ -19,7 +19,7 @@ from services.common.errors import (
     error_report,
     violation,
 )
-from services.common.layers import Bits, Shape, macs, params
+from services.common.layers import Bits, Shape, macs, params, size_violations
 from services.common.space import SearchSpace
 from services.hw_oracle import reference
 from services.hw_oracle.compiled.candidates import expand
@@ -58,7 +58,7 @@ class NumberedCandidates:
     Raises
     ------
     InvalidRequest
-        Depths that no candidate has, or that do not add up to the number of choices.
+        Depths that no candidate has, or that do not add up to the number of choices; bits that are none.
     InvalidCandidate
         Images or classes that no candidate fits.
     """
@@ -78,6 +78,8 @@ class NumberedCandidates:
         if len(self.choices) != self.depths.sum():
             wanted = f"as many as the depths add up to, {self.depths.sum()}"
             raise InvalidRequest.of(violation("choices", f"{len(self.choices)} choices", wanted))
+        if wrong := list(size_violations("bits", self.bits)):
+            raise InvalidRequest.of(*wrong)
         simplest = self.space.candidate((self.space.choices[0],))
         candidate_layers(simplest, self.input_shape, self.classes, self.bits)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import is_dataclass
 from typing import Any
 
@@ -10,15 +10,24 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.common.candidate import Candidate, Head
+from services.common.candidate import BlockType, Candidate, Head
+from services.common.codec import from_jsonable, to_jsonable
 from services.common.convert import from_pb, plans, to_pb
-from services.common.errors import InvalidRequest
-from services.common.layers import Bits, Concat, Conv2d, LayerList, Pool2d, Shape
+from services.common.errors import MAX_VIOLATIONS, InvalidInput, InvalidRequest, violation
+from services.common.layers import MAX_INPUTS, MAX_LAYERS, Bits, Concat, Conv2d, LayerList, Pool2d, Shape
+from services.common.network_json import network_from_json
 from services.common.pb.imcnas.v1 import candidate_pb2, network_pb2
+from services.common.pb.imcnas.v1 import hw_oracle_pb2 as oracle_pb2
 from services.common.space import SearchSpace, load_space
 from services.hw_oracle import cost, reference
-from services.hw_oracle.candidates import NumberedCandidates
-from services.hw_oracle.convert import bodies_of
+from services.hw_oracle.candidates import NumberedCandidates, cost_chunk
+from services.hw_oracle.convert import (
+    MAX_CHIP_BYTES,
+    MAX_NETWORK_BYTES,
+    _config,
+    bodies_of,
+    chip_from_pb,
+)
 from services.hw_oracle.metrics import OracleMetrics
 from services.hw_oracle.placement import positions
 from services.hw_oracle.server import SMALL_WORK, Evaluations
@@ -148,3 +157,88 @@ def test_a_layer_that_all_tiles_read_through_concats_takes_the_reference_no_minu
     for own, layer in zip(cells[:60], found.layers[:60], strict=True):
         far = max(abs(own[0] - row) + abs(own[1] - column) for row, column in cells[60:])
         assert layer.transfer_distance_hops == far
+
+
+def test_a_batch_whose_answer_would_not_fit_into_a_message_is_refused_before_it_is_made() -> None:
+    """300 networks of 2500 layers each, in full detail, took 1.8 GB to be told that 188 MB are too many."""
+    network = network_pb2.LayerList(input_shape=SHAPE, layers=[network_pb2.Layer()])
+    evaluations = Evaluations(OracleMetrics(CollectorRegistry()), 0)
+    looks: list[int] = []
+    with pytest.raises(InvalidRequest, match=r"networks: .* fewer"):
+        evaluations.many([network] * 1000, ChipConfig(), Detail.LAYERS, 5000, lambda: looks.append(1))
+    assert len(looks) < 30
+
+
+def test_a_candidate_s_error_tells_its_first_violations() -> None:
+    batch = numbered(np.full(3, 3), np.zeros(9, np.int64), bits=Bits(weight_bits=1))
+    errors = cost_chunk(batch).errors
+    assert [len(error.error.violations) for error in errors] == [5, 5, 5]
+    assert "... and 4 more" in errors[0].error.message
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"bits": Bits(input_bits=0)}, "bits.input_bits"),
+        ({"bits": Bits(output_bits=2**21)}, "bits.output_bits"),
+        ({"classes": 2**21}, "classes"),
+        ({"classes": 1}, "classes"),
+        ({"input_shape": Shape(channels=0, height=8, width=8)}, "input_shape.channels"),
+    ],
+)
+def test_what_no_candidate_takes_is_refused_by_its_own_name(given: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        numbered(np.ones(1, np.int64), np.zeros(1, np.int64), **given)
+    assert [v.field for v in caught.value.violations] == [field]
+
+
+def test_a_network_of_more_bytes_than_any_has_takes_no_memory_in_the_kernel() -> None:
+    """Sixteen million inputs of one layer took 128 MB, and the event loop for a second."""
+    network = network_pb2.LayerList(input_shape=SHAPE)
+    network.layers.add(add=network_pb2.Add(inputs=[0] * (MAX_NETWORK_BYTES + 1)))
+    assert bodies_of([network]) == ([b""], 1)
+    longest = network_pb2.Layer(add=network_pb2.Add(inputs=[-1] * MAX_INPUTS))
+    longest.add.bits.CopyFrom(network_pb2.Bits(input_bits=-1, weight_bits=-1, output_bits=-1))
+    network = network_pb2.LayerList(input_shape=SHAPE, layers=[longest] * MAX_LAYERS)
+    assert bodies_of([network]) == ([network.SerializeToString()], MAX_LAYERS)
+
+
+def test_a_chip_with_much_beside_it_is_not_kept() -> None:
+    """64 of them, of 16 MB each, would have filled a gigabyte for ever."""
+    before = _config.cache_info().currsize
+    unknown = b"\xfa\x3f" + b"\xff\xff\x03" + bytes(2**16 - 1)  # field 1023, of 65535 bytes
+    request = oracle_pb2.HwOracleServiceEvaluateRequest(config=oracle_pb2.ChipConfig.FromString(unknown))
+    assert request.config.ByteSize() > 2**16
+    assert chip_from_pb(request) == ChipConfig()
+    assert _config.cache_info().currsize == before
+    full = to_pb(ChipConfig(), oracle_pb2.ChipConfig)
+    assert full.ByteSize() < MAX_CHIP_BYTES / 4
+
+
+def test_a_name_of_megabytes_is_not_written_out_to_be_cut() -> None:
+    class Name(str):
+        def __repr__(self) -> str:
+            raise AssertionError
+
+    assert violation("preset", Name("x" * 10**6), "another").description.startswith("got 'xxx")
+
+
+@pytest.mark.parametrize(
+    "read", [network_from_json, lambda table: from_jsonable(SearchSpace, table)], ids=["network", "space"]
+)
+def test_of_many_unknown_fields_the_first_are_told(read: Callable[[Any], Any]) -> None:
+    """Each was compared with all known names: ten seconds for a file of a megabyte."""
+    with pytest.raises(InvalidInput) as caught:
+        read({f"input{i}": 0 for i in range(200_000)})
+    assert len(caught.value.violations) == MAX_VIOLATIONS
+
+
+def test_a_space_of_many_kernel_counts_makes_its_choices_once() -> None:
+    """Of 12,288 choices each candidate that failed made all, thrice: a batch took minutes."""
+    space = SearchSpace(
+        block_types=tuple(BlockType), kernel_counts=tuple(range(1, 4097)), min_depth=1, max_depth=64
+    )
+    assert space.choices is space.choices
+    assert len(space.choices) == 12_288
+    assert "choices" not in repr(space)
+    assert from_jsonable(SearchSpace, to_jsonable(space)) == space
