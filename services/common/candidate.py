@@ -19,6 +19,7 @@ from enum import StrEnum
 
 from services.common.errors import InvalidCandidate, one_of, violation
 from services.common.layers import (
+    MAX_SIZE,
     NETWORK_INPUT,
     Add,
     Bits,
@@ -86,7 +87,7 @@ class Head:
         Share of a hidden linear's outputs dropped in training, 0 <= dropout_frac < 1.
     """
 
-    hidden_features: tuple[int, ...] = (200, 50)
+    hidden_features: tuple[int, ...] = at_most(MAX_HIDDEN, (200, 50))
     dropout_frac: float = 0.2
 
 
@@ -169,15 +170,15 @@ def candidate_layers(
     Raises
     ------
     InvalidCandidate
-        Images that are not square or narrower than 2, or fewer than two classes.
+        Images that are not square or narrower than 2, or fewer than two classes, or too many.
     """
     if input_shape.height != input_shape.width or input_shape.width < 2:
         fix = "resize the images"
         raise InvalidCandidate.of(
             violation("input_shape", str(input_shape), "square images at least 2 wide", fix)
         )
-    if classes < 2:
-        raise InvalidCandidate.of(violation("classes", classes, "2 or more"))
+    if not 2 <= classes <= MAX_SIZE:
+        raise InvalidCandidate.of(violation("classes", classes, f"2 to {MAX_SIZE}"))
     layers: list[Layer] = []
 
     def conv(source: int, kernels: int, size: int) -> int:

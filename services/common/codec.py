@@ -10,10 +10,11 @@ import json
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum, StrEnum
 from functools import cache
+from itertools import islice
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from services.common.errors import InvalidInput, Violation, missing, one_of, violation
+from services.common.errors import MAX_VIOLATIONS, InvalidInput, Violation, missing, one_of, violation
 
 T = TypeVar("T")
 
@@ -103,8 +104,7 @@ def _read_dataclass(cls: Any, obj: object, path: str) -> Any:
     dot = f"{path}." if path else ""
     wrong = [
         Violation(f"{dot}{n}", f"unknown field, wanted {one_of(known, str(n))}")
-        for n in obj
-        if n not in known
+        for n in islice((n for n in obj if n not in known), MAX_VIOLATIONS)
     ]
     wrong += [missing(f"{dot}{n}") for n, (_, needed) in known.items() if needed and n not in obj]
     if wrong:

@@ -62,7 +62,7 @@ class Violation:
 def violation(field: str, got: object, wanted: str, fix: str = "") -> Violation:
     """Describe a wrong field in the one form that every message has."""
     try:
-        shown = repr(got)
+        shown = repr(got[: MAX_SHOWN + 1] if isinstance(got, str) else got)
     except (ValueError, RecursionError):  # an integer of thousands of digits; tables within tables
         shown = f"a huge {type(got).__name__}"
     if len(shown) > MAX_SHOWN:

@@ -182,7 +182,7 @@ class LayerList:
 def _derive_shapes(network: LayerList) -> tuple[Shape, ...]:
     if not 1 <= len(network.layers) <= MAX_LAYERS:
         raise InvalidNetwork.of(violation("layers", f"{len(network.layers)} layers", f"1 to {MAX_LAYERS}"))
-    found = list(_integer_violations("input_shape", network.input_shape, minimum=1))
+    found = list(size_violations("input_shape", network.input_shape))
     image = None if found else network.input_shape
     shapes: list[Shape | None] = []
     for index, layer in enumerate(network.layers):
@@ -223,11 +223,11 @@ def layer_shape(path: str, index: int, layer: Layer, inputs: Sequence[Shape]) ->
     return shape
 
 
-def _integer_violations(path: str, owner: object, minimum: int) -> Iterator[Violation]:
-    """Check each integer field of `owner`; padding may be 0, the rest must reach `minimum`."""
+def size_violations(path: str, owner: object) -> Iterator[Violation]:
+    """Check each integer field of a layer, shape or bits; padding may be 0, the rest must be positive."""
     for f in fields(owner):  # type: ignore[arg-type]  # every owner is a dataclass
         value = getattr(owner, f.name)
-        least = 0 if f.name == "padding" else minimum
+        least = 0 if f.name == "padding" else 1
         if f.name in ("inputs", "bits", "mode"):
             continue
         if type(value) is not int or not least <= value <= MAX_SIZE:
@@ -235,8 +235,8 @@ def _integer_violations(path: str, owner: object, minimum: int) -> Iterator[Viol
 
 
 def _field_violations(path: str, layer: Layer, index: int) -> Iterator[Violation]:
-    yield from _integer_violations(path, layer, minimum=1)
-    yield from _integer_violations(f"{path}.bits", layer.bits, minimum=1)
+    yield from size_violations(path, layer)
+    yield from size_violations(f"{path}.bits", layer.bits)
     several = isinstance(layer, (Add, Multiply, Concat))
     least, most = (2, MAX_INPUTS) if several else (1, 1)
     if not least <= len(layer.inputs) <= most:

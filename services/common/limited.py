@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import MISSING, field
 from typing import Any
 
 
-def at_most(items: int) -> Any:
-    """Make a field without a default for a tuple of at most so many items.
+def at_most(items: int, default: Any = MISSING) -> Any:
+    """Make a field for a tuple of at most so many items.
 
     The converter of messages refuses a longer list unread; the class itself checks whatever else makes it.
     """
-    return field(metadata={"most": items})
+    return field(default=default, metadata={"most": items})

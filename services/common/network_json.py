@@ -6,9 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
+from itertools import islice
 from typing import Any, TypeVar
 
-from services.common.errors import InvalidNetwork, Violation, missing, one_of, violation
+from services.common.errors import MAX_VIOLATIONS, InvalidNetwork, Violation, missing, one_of, violation
 from services.common.layers import LAYER_KINDS, Bits, Layer, LayerList, PoolMode, Shape
 
 T = TypeVar("T")
@@ -96,8 +97,7 @@ def _mapping(
     wrong = [missing(f"{path}.{n}") for n in needed if n not in obj]
     wrong += [
         Violation(f"{path}.{n}", f"unknown field, wanted {one_of(allowed, str(n))}")
-        for n in obj
-        if n not in allowed
+        for n in islice((n for n in obj if n not in allowed), MAX_VIOLATIONS)
     ]
     if wrong:
         raise InvalidNetwork.of(*wrong)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from random import Random
 from typing import Any
@@ -38,6 +38,11 @@ SPACES = ("paper", "small")
 class SearchSpace:
     """Every candidate of `min_depth` to `max_depth` blocks, each of any type and kernel count.
 
+    Attributes
+    ----------
+    choices : tuple of Block
+        Every block that may stand at a place, types first.
+
     Raises
     ------
     InvalidCandidate
@@ -50,6 +55,7 @@ class SearchSpace:
     max_depth: int
     head: Head = Head()
     projection: Projection = Projection.ALWAYS
+    choices: tuple[Block, ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         wrong = [
@@ -71,12 +77,9 @@ class SearchSpace:
             wrong.append(violation("min_depth", self.min_depth, f"1 to max_depth ({self.max_depth})"))
         if wrong:
             raise InvalidCandidate.of(*wrong)
-        self.candidate((self.choices[0],))  # checks the head
-
-    @property
-    def choices(self) -> tuple[Block, ...]:
-        """Every block that may stand at a place, types first."""
-        return tuple(Block(t, k) for t in self.block_types for k in self.kernel_counts)
+        choices = tuple(Block(t, k) for t in self.block_types for k in self.kernel_counts)
+        object.__setattr__(self, "choices", choices)
+        self.candidate((choices[0],))  # checks the head
 
     @property
     def depths(self) -> range:
@@ -112,10 +115,11 @@ class SearchSpace:
         if len(candidate.blocks) not in self.depths:
             depths = f"{self.min_depth} to {self.max_depth} blocks"
             wrong.append(violation("blocks", f"{len(candidate.blocks)} blocks", depths))
+        known = set(self.kernel_counts)
         for i, block in enumerate(candidate.blocks):
             if block.type not in self.block_types:
                 wrong.append(violation(f"blocks[{i}].type", str(block.type), one_of(self.block_types)))
-            if block.kernels not in self.kernel_counts:
+            if block.kernels not in known:
                 counts = one_of(map(str, self.kernel_counts))
                 wrong.append(violation(f"blocks[{i}].kernels", block.kernels, counts))
         if (candidate.head, candidate.projection) != (self.head, self.projection):

@@ -9,8 +9,9 @@ from math import nan
 
 import numpy as np
 
-from services.common.candidate import candidate_layers
+from services.common.candidate import MAX_BLOCKS, candidate_layers
 from services.common.errors import (
+    MAX_TOLD,
     ErrorReport,
     ImcnasError,
     InvalidCandidate,
@@ -18,13 +19,13 @@ from services.common.errors import (
     error_report,
     violation,
 )
-from services.common.layers import Bits, Shape, macs, params
+from services.common.layers import Bits, Shape, macs, params, size_violations
 from services.common.space import SearchSpace
 from services.hw_oracle import reference
 from services.hw_oracle.compiled.candidates import expand
 from services.hw_oracle.compiled.pack import Integers, Records, pack_chip
 from services.hw_oracle.compiled.records import OK
-from services.hw_oracle.compiled.run import CHUNK, cores, run
+from services.hw_oracle.compiled.run import CHUNK, Checkpoint, cores, go_on, run
 from services.hw_oracle.types import (
     CANDIDATE_COLUMNS,
     CandidateCosts,
@@ -57,7 +58,7 @@ class NumberedCandidates:
     Raises
     ------
     InvalidRequest
-        Depths below 1, or that do not add up to the number of choices.
+        Depths that no candidate has, or that do not add up to the number of choices; bits that are none.
     InvalidCandidate
         Images or classes that no candidate fits.
     """
@@ -71,13 +72,14 @@ class NumberedCandidates:
     choices: Integers
 
     def __post_init__(self) -> None:
-        if len(self.depths) and self.depths.min() < 1:
-            raise InvalidRequest.of(
-                violation("depths", int(self.depths.min()), "1 or more blocks a candidate")
-            )
+        for i in np.flatnonzero((self.depths < 1) | (self.depths > MAX_BLOCKS)):  # no sum leaves 64 bits then
+            wanted = f"1 to {MAX_BLOCKS} blocks"
+            raise InvalidRequest.of(violation(f"depths[{i}]", int(self.depths[i]), wanted))
         if len(self.choices) != self.depths.sum():
             wanted = f"as many as the depths add up to, {self.depths.sum()}"
             raise InvalidRequest.of(violation("choices", f"{len(self.choices)} choices", wanted))
+        if wrong := list(size_violations("bits", self.bits)):
+            raise InvalidRequest.of(*wrong)
         simplest = self.space.candidate((self.space.choices[0],))
         candidate_layers(simplest, self.input_shape, self.classes, self.bits)
 
@@ -96,8 +98,8 @@ def cost_candidates(batch: NumberedCandidates) -> CandidateCosts:
         return merge_costs(list(pool.map(cost_chunk, batch.chunks())))
 
 
-def cost_chunk(batch: NumberedCandidates) -> CandidateCosts:
-    """Cost candidates in this thread."""
+def cost_chunk(batch: NumberedCandidates, checkpoint: Checkpoint = go_on) -> CandidateCosts:
+    """Cost candidates in this thread; of an error the first violations tell enough."""
     known = (batch.choices >= 0) & (batch.choices < len(batch.space.choices))
     networks = expand(
         batch.space,
@@ -107,12 +109,13 @@ def cost_chunk(batch: NumberedCandidates) -> CandidateCosts:
         np.where(known, batch.choices, 0),
         batch.bits,
     )
-    totals = run(networks, pack_chip(batch.chip))
+    totals = run(networks, pack_chip(batch.chip), checkpoint)
     ends = batch.depths.cumsum()
     sound = np.isin(batch.depths, batch.space.depths) & (totals["status"] == OK)
     sound[np.searchsorted(ends, np.flatnonzero(~known), "right")] = False
     errors = []
     for i in np.flatnonzero(~sound).tolist():
+        checkpoint()
         error = _cost_one(batch, batch.choices[ends[i] - batch.depths[i] : ends[i]].tolist(), totals[i])
         if error is not None:
             errors.append(CandidateError(index=i, error=error))
@@ -136,7 +139,7 @@ def _cost_one(batch: NumberedCandidates, choices: list[int], total: Records) -> 
         network = candidate_layers(candidate, batch.input_shape, batch.classes, batch.bits)
         report = reference.evaluate(network, batch.chip)
     except ImcnasError as error:
-        return error_report(error)
+        return replace(found := error_report(error), violations=found.violations[:MAX_TOLD])
     for name in CANDIDATE_COLUMNS[:6]:
         total[name] = getattr(report, name)
     total["macs"], total["params"] = macs(network), params(network)

@@ -37,6 +37,12 @@ MAX_NETWORKS = 1000
 MAX_CANDIDATES = 10_000
 """Most candidates of one EvaluateCandidates."""
 
+MAX_NETWORK_BYTES = 4 * 2**20
+"""More than any network has: 4096 layers of 64 inputs, each in ten bytes, take 3 MB."""
+
+MAX_CHIP_BYTES = 4096
+"""More than any chip has; what is more, unknown fields perhaps, is not kept."""
+
 MAX_BATCH_BYTES = 4 * 2**20
 """Bytes of networks that a client sends at a time."""
 
@@ -132,7 +138,8 @@ def chip_from_pb(request: Any) -> ChipConfig | str:
         case "preset":
             return str(request.preset)
         case "config":
-            return _config(request.config.SerializeToString(deterministic=True))
+            config = request.config.SerializeToString(deterministic=True)
+            return (_config if len(config) <= MAX_CHIP_BYTES else _config.__wrapped__)(config)
         case _:
             raise InvalidRequest.of(missing("chip", "preset or config"))
 
@@ -153,11 +160,12 @@ def detail_from_pb(number: int) -> Detail:
 def bodies_of(networks: Sequence[network_pb2.LayerList]) -> tuple[list[bytes], int]:
     """Give each network's bytes, none for one that is too long to be any, and the layers of the longest."""
     sizes = [len(network.layers) for network in networks]
-    bodies = [
+    bodies = (
         network.SerializeToString() if size <= MAX_LAYERS else b""
         for network, size in zip(networks, sizes, strict=True)
-    ]
-    return bodies, min(MAX_LAYERS, max(sizes, default=0))
+    )
+    sound = [body if len(body) <= MAX_NETWORK_BYTES else b"" for body in bodies]
+    return sound, min(MAX_LAYERS, max(sizes, default=0))
 
 
 def report_to_pb(report: CostReport) -> pb.CostReport:

@@ -12,7 +12,16 @@ from services.hw_oracle import reference
 from services.hw_oracle.compiled.pack import Packed, Records, pack, pack_chip
 from services.hw_oracle.compiled.records import OK
 from services.hw_oracle.compiled.report import make_report, make_totals
-from services.hw_oracle.compiled.run import CHUNK, SCRATCH, run, run_messages, run_parallel
+from services.hw_oracle.compiled.run import (
+    CHUNK,
+    SCRATCH,
+    UNLIMITED,
+    Checkpoint,
+    go_on,
+    run,
+    run_messages,
+    run_parallel,
+)
 from services.hw_oracle.types import ChipConfig, CostReport, Detail, chip_hash
 
 
@@ -90,7 +99,13 @@ def cost_packed(packed: Packed, chip: ChipConfig, detail: Detail) -> CostReport 
     return make_report(chip, total, packed.kinds(), *rows, detail)
 
 
-def cost_messages(bodies: Sequence[bytes], layers: int, chip: ChipConfig) -> list[CostReport | None]:
+def cost_messages(
+    bodies: Sequence[bytes],
+    layers: int,
+    chip: ChipConfig,
+    most_work: int = UNLIMITED,
+    checkpoint: Checkpoint = go_on,
+) -> list[CostReport | None]:
     """Totals of networks as they travel, in this thread; None where the reference has to say more.
 
     Parameters
@@ -100,8 +115,12 @@ def cost_messages(bodies: Sequence[bytes], layers: int, chip: ChipConfig) -> lis
     layers : int
         Of the longest of them.
     chip : ChipConfig
+    most_work : int
+        What is more work has None, too.
+    checkpoint : Checkpoint
+        Called now and then.
     """
-    return list(_reports(run_messages(bodies, layers, pack_chip(chip)), chip))
+    return list(_reports(run_messages(bodies, layers, pack_chip(chip), most_work, checkpoint), chip))
 
 
 def _reports(totals: Records, chip: ChipConfig) -> Iterator[CostReport | None]:

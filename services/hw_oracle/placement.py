@@ -85,6 +85,7 @@ def ways(network: LayerList, mapping: Mapping, chip: ChipConfig) -> list[Way]:
     for layer in mapping.layers:
         own = cells[:, layer.first_tile : layer.first_tile + layer.tiles]
         owned.append(own[:, np.lexsort((own[1], own[0]))])  # row-major, as MNSIM visits them
+    corners = [_corners(own) for own in owned]
     consumers, leaving = _consumers(network)
     elementwise = [is_elementwise(layer) for layer in network.layers]
     found = []
@@ -104,7 +105,7 @@ def ways(network: LayerList, mapping: Mapping, chip: ChipConfig) -> list[Way]:
         elif all(elementwise[r] for r in readers):
             out = _to_accumulator(own, chip)
         else:
-            out = _farthest(own, np.concatenate([owned[r] for r in readers], axis=1))
+            out = _farthest(own, np.concatenate([corners[r] for r in readers], axis=1))
         best = int(np.argmin(within + out))
         near = count > 1 and (leaves or within[best] + out[best] < UNREACHED_HOPS)
         found.append(
@@ -129,6 +130,14 @@ def _consumers(network: LayerList) -> tuple[list[set[int]], set[int]]:
         if joins and index in leaving:
             leaving |= sources
     return consumers, leaving
+
+
+def _corners(cells: Cells) -> Cells:
+    """Few of the cells, among which is the farthest of all from any cell."""
+    if not cells.size:
+        return cells
+    along, across = cells[0] + cells[1], cells[0] - cells[1]
+    return cells[:, [along.argmin(), along.argmax(), across.argmin(), across.argmax()]]
 
 
 def _farthest(cells: Cells, targets: Cells) -> npt.NDArray[np.float64]:

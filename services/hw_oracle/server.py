@@ -11,6 +11,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from services.common.candidate import MAX_BLOCKS
 from services.common.convert import from_pb, to_pb
 from services.common.errors import ImcnasError, InvalidRequest, missing, violation
 from services.common.layers import LayerList
@@ -24,6 +25,7 @@ from services.hw_oracle import cost, local, reference
 from services.hw_oracle.cache import LruCache
 from services.hw_oracle.candidates import NumberedCandidates, cost_chunk
 from services.hw_oracle.compiled.ahead import compile_ahead
+from services.hw_oracle.compiled.run import UNLIMITED, Checkpoint, cores, go_on
 from services.hw_oracle.compiled.wire import decode
 from services.hw_oracle.convert import (
     MAX_CANDIDATES,
@@ -41,14 +43,17 @@ from services.hw_oracle.types import CandidateCosts, ChipConfig, Detail, chip_ha
 
 SERVICE = pb.DESCRIPTOR.services_by_name["HwOracleService"].full_name
 
-MAX_THREADS = 16
-"""Pieces of work at once that are not small; further ones wait."""
+MAX_THREADS = max(4, cores())
+"""Pieces of work at once that are not small; further ones wait. Each may take some hundred MB."""
 
-SMALL_BYTES = 16 * 1024
-"""A network of at most so many is evaluated at once: a thread for it would cost more than the answer."""
+SMALL_LAYERS, SMALL_BYTES, SMALL_WORK = 512, 16 * 1024, 2**18
+"""A network of at most so much is evaluated at once: a thread for it would cost more than the answer."""
 
 CHUNK = 100
-"""Networks of a batch between two looks whether anyone still waits for it."""
+"""Networks of a batch that one thread takes; it looks more often whether anyone still waits for them."""
+
+MAX_ANSWER_BYTES = MAX_MESSAGE_BYTES - 2**20
+"""Reports of a batch that are not just totals; these always fit into what is left."""
 
 
 class Evaluations:
@@ -66,11 +71,15 @@ class Evaluations:
         self._cache: LruCache[pb.CostReport] = LruCache(cached_layers)
 
     def totals(
-        self, networks: Sequence[network_pb2.LayerList], chip: ChipConfig
+        self,
+        networks: Sequence[network_pb2.LayerList],
+        chip: ChipConfig,
+        most_work: int = UNLIMITED,
+        checkpoint: Checkpoint = go_on,
     ) -> list[pb.CostReport | None]:
         """Make totals, faster than a cache would find them; None where the reference has to say more."""
         begin = perf_counter()
-        reports = cost.cost_messages(*bodies_of(networks), chip)
+        reports = cost.cost_messages(*bodies_of(networks), chip, most_work, checkpoint)
         messages = [None if report is None else report_to_pb(report) for report in reports]
         self._metrics.chunk(perf_counter() - begin, len(messages) - messages.count(None))
         return messages
@@ -94,17 +103,30 @@ class Evaluations:
         return message
 
     def many(
-        self, networks: Sequence[network_pb2.LayerList], chip: ChipConfig, detail: Detail
+        self,
+        networks: Sequence[network_pb2.LayerList],
+        chip: ChipConfig,
+        detail: Detail,
+        room: int,
+        checkpoint: Checkpoint,
     ) -> list[pb.EvaluationResult]:
-        """Evaluate networks, each by itself."""
-        if detail is not Detail.TOTALS:
-            return [_result(self.one, network, chip, detail) for network in networks]
-        return [
-            _result(self.by_reference, network, chip, detail)
-            if message is None
-            else pb.EvaluationResult(report=message)
-            for network, message in zip(networks, self.totals(networks, chip), strict=True)
-        ]
+        """Evaluate networks, each by itself; results that are not just totals have `room` bytes."""
+        messages: list[pb.CostReport | None] = [None] * len(networks)
+        evaluate, results = self.one, []
+        if detail is Detail.TOTALS:
+            messages = self.totals(networks, chip, checkpoint=checkpoint)
+            evaluate = self.by_reference
+        for network, message in zip(networks, messages, strict=True):
+            if message is not None:
+                results.append(pb.EvaluationResult(report=message))
+                continue
+            checkpoint()
+            results.append(_result(evaluate, network, chip, detail))
+            room -= results[-1].ByteSize()
+            if room < 0:
+                wanted = f"fewer, as what is to be said of them does not fit into {MAX_MESSAGE_BYTES} bytes"
+                raise InvalidRequest.of(violation("networks", "too many", wanted, "or ask for less detail"))
+        return results
 
     def by_reference(self, network: network_pb2.LayerList, chip: ChipConfig, detail: Detail) -> pb.CostReport:
         """Let the reference say what is wrong with a network, or what it costs after all."""
@@ -112,10 +134,10 @@ class Evaluations:
             report = reference.evaluate(from_pb(network, LayerList), chip)
         return report_to_pb(cost.trim(report, detail))
 
-    def candidates(self, batch: NumberedCandidates) -> CandidateCosts:
+    def candidates(self, batch: NumberedCandidates, checkpoint: Checkpoint) -> CandidateCosts:
         """Cost candidates."""
         begin = perf_counter()
-        costs = cost_chunk(batch)
+        costs = cost_chunk(batch, checkpoint)
         refused = len(costs.errors)
         self._metrics.chunk(perf_counter() - begin, len(costs.latency_ns) - refused, refused)
         return costs
@@ -136,7 +158,7 @@ def _result(
 class HwOracleServicer(hw_oracle_pb2_grpc.HwOracleServiceServicer):
     """Unpacks, calls the core, packs; what is not small in a thread, and in chunks.
 
-    A call that is cancelled or late ends between two chunks.
+    A call that is cancelled or late ends between two networks, or a step of small ones.
     """
 
     def __init__(self, metrics: OracleMetrics, cached_layers: int) -> None:
@@ -158,8 +180,10 @@ class HwOracleServicer(hw_oracle_pb2_grpc.HwOracleServiceServicer):
         chip, detail = _chip(request), detail_from_pb(request.detail)
         response = pb.HwOracleServiceBatchEvaluateResponse()
         for first in range(0, len(request.networks), CHUNK):
-            chunk = request.networks[first : first + CHUNK]
-            response.results.extend(await self._workers.run(self._evaluations.many, chunk, chip, detail))
+            chunk, room = request.networks[first : first + CHUNK], MAX_ANSWER_BYTES - response.ByteSize()
+            response.results.extend(
+                await self._workers.run_in_steps(self._evaluations.many, chunk, chip, detail, room)
+            )
         return response
 
     async def EvaluateCandidates(  # noqa: N802
@@ -167,10 +191,12 @@ class HwOracleServicer(hw_oracle_pb2_grpc.HwOracleServiceServicer):
     ) -> pb.HwOracleServiceEvaluateCandidatesResponse:
         """Cost candidates of a search space."""
         _check_count("depths", len(request.depths), MAX_CANDIDATES)
+        _check_count("choices", len(request.choices), MAX_CANDIDATES * MAX_BLOCKS)
         batch = candidates_from_pb(request, _chip(request))
         response = pb.HwOracleServiceEvaluateCandidatesResponse()
         for chunk in batch.chunks():
-            add_costs(response.costs, await self._workers.run(self._evaluations.candidates, chunk))
+            costs = await self._workers.run_in_steps(self._evaluations.candidates, chunk)
+            add_costs(response.costs, costs)
         return response
 
     async def EvaluateStream(  # noqa: N802
@@ -222,8 +248,9 @@ class HwOracleServicer(hw_oracle_pb2_grpc.HwOracleServiceServicer):
         )
 
     async def _one(self, network: network_pb2.LayerList, chip: ChipConfig, detail: Detail) -> pb.CostReport:
-        if network.ByteSize() <= SMALL_BYTES and detail is Detail.TOTALS:
-            (report,) = self._evaluations.totals((network,), chip)
+        small = len(network.layers) <= SMALL_LAYERS and network.ByteSize() <= SMALL_BYTES
+        if small and detail is Detail.TOTALS:
+            (report,) = self._evaluations.totals((network,), chip, SMALL_WORK)
             if report is not None:
                 return report
         return await self._workers.run(self._evaluations.one, network, chip, detail)

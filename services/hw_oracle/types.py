@@ -184,11 +184,11 @@ class EnergyBreakdown(_Breakdown):
     @property
     def total_nj(self) -> float:
         """Sum of all modules but the adder, whose energy MNSIM 2.0 reports and does not total."""
-        return _total(self) - self.adder_nj
+        return _total(self, but="adder_nj")  # left out, not taken off: it may be a thousand times the rest
 
 
-def _total(breakdown: Any) -> float:
-    return float(sum(getattr(breakdown, f.name) for f in fields(breakdown)))
+def _total(breakdown: Any, but: str = "") -> float:
+    return float(sum(getattr(breakdown, f.name) for f in fields(breakdown) if f.name != but))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

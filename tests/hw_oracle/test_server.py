@@ -276,7 +276,9 @@ def test_limits_are_told(stub: Any) -> None:
     assert (answer.max_networks, answer.max_candidates) == (1000, 10_000)
 
 
-def test_a_call_that_is_cancelled_stops_its_work(stub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_that_is_cancelled_stops_its_work(
+    stub: Any, ports: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun, release, chunks = Event(), Event(), []
 
     def slow(self: Any, networks: Any, *_: Any) -> list[Any]:
@@ -291,6 +293,10 @@ def test_a_call_that_is_cancelled_stops_its_work(stub: Any, monkeypatch: pytest.
     )
     assert begun.wait(10)
     running.cancel()
+    for _ in range(1000):  # until the service has heard of it
+        with urllib.request.urlopen(f"http://127.0.0.1:{ports.metrics}/metrics") as answer:
+            if b'grpc_code="CANCELLED"' in answer.read():
+                break
     release.set()
     stub.GetServerInfo(pb.HwOracleServiceGetServerInfoRequest(), timeout=10)
     assert chunks == [100]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from time import perf_counter
 from typing import Any
 
@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, Info
 
 from services import __version__
 from services.common.errors import DeadlineExceeded, InvalidRequest, Overloaded, violation
-from services.common.rpc.limits import DEFAULT_DEADLINE_S
+from services.common.rpc.limits import DEFAULT_DEADLINE_S, LARGE_AT_ONCE, LARGE_BYTES
 from services.common.rpc.status import to_status
 
 _LABELS = ("grpc_type", "grpc_service", "grpc_method")
@@ -40,7 +40,8 @@ class CallMetrics:
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Counts and times calls of all four kinds and turns what they raise into statuses.
 
-    Handlers are coroutines or asynchronous generators. More than `most` calls at once are refused.
+    Handlers are coroutines or asynchronous generators. More than `most` calls at once are refused; large
+    requests wait for their turn unread.
     """
 
     def __init__(self, metrics: CallMetrics, most: int, deadline_s: float = DEFAULT_DEADLINE_S) -> None:
@@ -48,6 +49,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._most = most
         self._running = 0
         self._deadline_s = deadline_s
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
     async def intercept_service(
         self,
@@ -73,7 +75,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         make_request = _read_all if handler.request_streaming else _read
 
         async def unary(request: Any, context: Any) -> Any:
-            async with self._watched(labels, context), self._in_time(context):
+            large = isinstance(request, bytes) and len(request) > LARGE_BYTES
+            turn = self._large if large else nullcontext()
+            async with self._watched(labels, context), self._in_time(context), turn:
                 return await behavior(make_request(read, request), context)
 
         async def stream(request: Any, context: Any) -> AsyncIterator[Any]:

@@ -10,6 +10,9 @@ MESSAGE_OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
 )
 
+LARGE_BYTES, LARGE_AT_ONCE = 2**20, 4
+"""Requests of more bytes are read and served so many at a time: one of 16 MiB may take 500 MB once read."""
+
 KEEPALIVE_TIME_MS = 30_000
 """A client's pause between pings; the server allows one each 20 s, so it can never see too many."""
 

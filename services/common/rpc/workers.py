@@ -23,6 +23,16 @@ class Workers:
 
     async def run(self, work: Callable[..., T], *args: Any) -> T:
         """Call `work` with `args` in a thread, which goes on when this coroutine is cancelled meanwhile."""
+        return await self._run(lambda _: work(*args))
+
+    async def run_in_steps(self, work: Callable[..., T], *args: Any) -> T:
+        """As `run`, for long work: its last argument is a function to call between its steps.
+
+        That raises, and so ends the work, once this coroutine was cancelled.
+        """
+        return await self._run(lambda checkpoint: work(*args, checkpoint))
+
+    async def _run(self, work: Callable[[Callable[[], None]], T]) -> T:
         await self._free.acquire()
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[T] = loop.create_future()
@@ -36,10 +46,14 @@ class Workers:
             else:
                 ended.set_exception(error)
 
+        def checkpoint() -> None:
+            if ended.cancelled():
+                raise asyncio.CancelledError
+
         def call() -> None:
             result, failed = None, None
             try:
-                result = work(*args)
+                result = work(checkpoint)
             except BaseException as error:  # it is raised where the work was asked for
                 failed = error
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more

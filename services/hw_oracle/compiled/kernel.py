@@ -156,15 +156,19 @@ def _power(layer: Any, cost: Any, chip: Any, sram: Any, input_row: int, output_r
         powers[BUFFER_WRITE] += tiles * pes * sram[input_row, 2]
 
 
-def _make_cost_networks(sources: str) -> Callable[..., int]:
+STEP = 2**25
+"""Work of one call: some tenths of a second."""
+
+
+def _make_cost_networks(sources: str) -> Callable[..., tuple[int, int]]:
     def cost_networks(
         data: Any, ends: Any, images: Any, starts: Any, layers: Any, matrix: Any, input_starts: Any,
         inputs: Any, costs: Any, latency: Any, power: Any, finish: Any, chips: Any, cells: Any, sram: Any,
-        totals: Any,
-    ) -> int:  # fmt: skip
+        totals: Any, next_: int, most_work: int,
+    ) -> tuple[int, int]:  # fmt: skip
         sources  # noqa: B018  # what the machine code was made of
-        chip, most = chips[0], 0
-        for n in range(len(images)):
+        chip, most, done = chips[0], 0, 0
+        for n in range(next_, len(images)):
             total, image = totals[n], images[n]
             if len(ends):
                 begin = ends[n - 1] if n else 0
@@ -182,7 +186,10 @@ def _make_cost_networks(sources: str) -> Callable[..., int]:
                 total.status = map_layers(image, own, sources_of, mine, chip, total)
             if total.status != OK:
                 continue
-            spare_at, room = place_layers(own, sources_of, mine)
+            spare_at, room, work = place_layers(own, sources_of, mine)
+            if work > most_work:
+                total.status = REFER
+                continue
             most = max(most, room)
             if room > len(finish):
                 finish = np.empty(room)
@@ -193,7 +200,10 @@ def _make_cost_networks(sources: str) -> Callable[..., int]:
                 image, own, sources_of, mine, latency, power, finish[:room], spare_at, chip, cells,
                 sram, total,
             )  # fmt: skip
-        return most
+            done += work
+            if done > STEP:
+                return most, n + 1
+        return most, len(images)
 
     return cost_networks
 
@@ -206,8 +216,13 @@ begin, with the end of the last. Or as the messages of `services.hw_oracle.compi
 each of `ends`: then each is read into `matrix`, the same memory as `layers`, and `inputs`, and its image into
 `images`. `costs`, `latency` and `power` have room for the longest network; in the end they hold the last.
 
+It begins with network number `next_`, leaves each of more than `most_work` to others, and ends early behind
+the one by which it has done a `STEP` of work.
+
 Returns
 -------
 int
     Values that `finish` needs for the largest network; with fewer, memory is taken meanwhile.
+int
+    The next network.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import accumulate
@@ -34,6 +34,17 @@ MOST_KEPT = 2**21
 
 PATIENCE_S = 3.0
 """Machine code from the disk is there sooner."""
+
+
+UNLIMITED = 2**62
+"""More work than any network is."""
+
+Checkpoint = Callable[[], None]
+"""Called between steps of long work, which it ends by raising if nobody waits for the result any more."""
+
+
+def go_on() -> None:
+    """Checkpoint of work that is always waited for."""
 
 
 class Scratch(threading.local):
@@ -65,7 +76,7 @@ SCRATCH = Scratch()
 _NO_BYTES, _NO_NUMBERS = np.frombuffer(b"", np.uint8), np.empty(0, np.int64)  # both as in `run_messages`
 
 
-def run(networks: Packed, chip: PackedChip) -> Records:
+def run(networks: Packed, chip: PackedChip, checkpoint: Checkpoint = go_on) -> Records:
     """Cost networks one after the other, in this thread, without Python's lock.
 
     Returns
@@ -76,35 +87,45 @@ def run(networks: Packed, chip: PackedChip) -> Records:
         SCRATCH.hold(int(np.diff(networks.starts).max()))
     return _run(
         (_NO_BYTES, _NO_NUMBERS, networks.images, networks.starts, networks.layers, SCRATCH.matrix,
-         networks.input_starts, networks.inputs), chip,
+         networks.input_starts, networks.inputs), chip, UNLIMITED, checkpoint,
     )  # fmt: skip
 
 
-def run_messages(bodies: Sequence[bytes], layers: int, chip: PackedChip) -> Records:
-    """Cost networks as they travel (`services.hw_oracle.compiled.wire`), of at most `layers` layers each."""
+def run_messages(
+    bodies: Sequence[bytes], layers: int, chip: PackedChip, most_work: int = UNLIMITED,
+    checkpoint: Checkpoint = go_on,
+) -> Records:  # fmt: skip
+    """Cost networks as they travel (`services.hw_oracle.compiled.wire`), of at most `layers` layers each.
+
+    Each of more than `most_work` (`services.hw_oracle.compiled.scan`) is left to the reference.
+    """
     data = np.frombuffer(b"".join(bodies), np.uint8)
     ends = np.array([*accumulate(map(len, bodies))], np.int64)
     SCRATCH.hold(layers, max(map(len, bodies), default=0))
     return _run(
         (data, ends, np.zeros((len(bodies), 3), np.int64), _NO_NUMBERS, SCRATCH.layers, SCRATCH.matrix,
-         _NO_NUMBERS, SCRATCH.inputs), chip,
+         _NO_NUMBERS, SCRATCH.inputs), chip, most_work, checkpoint,
     )  # fmt: skip
 
 
-def _run(networks: tuple[Records, ...], chip: PackedChip) -> Records:
+def _run(networks: tuple[Records, ...], chip: PackedChip, most_work: int, checkpoint: Checkpoint) -> Records:
     totals = np.zeros(len(networks[2]), TOTALS)
-    arguments = (
-        *networks, SCRATCH.costs, SCRATCH.latency, SCRATCH.power, SCRATCH.finish, chip.record, chip.cells,
-        chip.sram, totals,
-    )  # fmt: skip
-    if _compiled.is_set():
-        room = kernel.cost_networks(*arguments)
-    else:
-        with _told_while_compiling():
-            room = kernel.cost_networks(*arguments)
-    if len(SCRATCH.finish) < room <= MOST_KEPT:
-        SCRATCH.finish = np.empty(room)
-    return totals
+    done = 0
+    while True:
+        arguments = (
+            *networks, SCRATCH.costs, SCRATCH.latency, SCRATCH.power, SCRATCH.finish, chip.record, chip.cells,
+            chip.sram, totals, done, most_work,
+        )  # fmt: skip
+        if _compiled.is_set():
+            room, done = kernel.cost_networks(*arguments)
+        else:
+            with _told_while_compiling():
+                room, done = kernel.cost_networks(*arguments)
+        if len(SCRATCH.finish) < room <= MOST_KEPT:
+            SCRATCH.finish = np.empty(room)
+        if done == len(totals):
+            return totals
+        checkpoint()
 
 
 def run_parallel(batches: Iterator[Packed], chip: PackedChip) -> Iterator[Records]:

@@ -30,9 +30,12 @@ TURN = 16
 MOST_PADDED = 256
 """Widest map whose columns are padded: a wide, low one would only grow."""
 
+READS = 16
+"""Values of further inputs that are read in the time in which one is written."""
+
 
 @part
-def place_layers(layers: Any, inputs: Any, costs: Any) -> tuple[int, int]:
+def place_layers(layers: Any, inputs: Any, costs: Any) -> tuple[int, int, int]:
     """Say where the finish times of each layer lie: where those of a layer lay that none reads any more.
 
     What the next layers need so stays small, and near the core.
@@ -43,14 +46,18 @@ def place_layers(layers: Any, inputs: Any, costs: Any) -> tuple[int, int]:
         Values of all places; there begins the spare room.
     int
         Values with the spare room, of twice the largest layer.
+    int
+        Work of scheduling them: some nanoseconds each.
     """
-    most, together = 0, 0
-    for cost in costs:
+    most, together, read = 0, 0, 0
+    for i in range(len(layers)):
+        cost = costs[i]
         cost.finish_at, cost.column = together, cost.height
         if cost.width <= MOST_PADDED and cost.height > 1:
             cost.column = -(-cost.height // TURN) * TURN
-        most = max(most, cost.width * cost.column)
-        together += cost.width * cost.column
+        values = cost.width * cost.column
+        most, together, read = max(most, values), together + values, read + values * layers[i].inputs
+    work = together + 2 * most + read // READS
     places, free = 0, -1  # the free places are a chain through `next_free`
     for i in range(len(layers)):
         layer, cost = layers[i], costs[i]
@@ -68,10 +75,10 @@ def place_layers(layers: Any, inputs: Any, costs: Any) -> tuple[int, int]:
         if cost.read == 0:
             costs[place].next_free, free = free, place
     if places * most > together:  # one large layer among many small ones: each has its own room
-        return together, together + 2 * most
+        return together, together + 2 * most, work
     for cost in costs:
         cost.finish_at = cost.own_place * most
-    return places * most, (places + 2) * most
+    return places * most, (places + 2) * most, work
 
 
 @part

@@ -89,31 +89,31 @@ def _varint(data: Any, at: int, end: int) -> tuple[int, int]:
 
 
 @part
-def _field(data: Any, at: int, end: int) -> tuple[int, int, int, int]:
-    """Read a field's number, its value or the length of its bytes, where these begin, and where it ends."""
+def _field(data: Any, at: int, end: int) -> tuple[int, bool, int, int, int]:
+    """Read a field: its number, whether it holds a number, which or how many bytes, their begin and end."""
     tag, at = _varint(data, at, end)
     wire, value = tag & 7, 0
     if at == BROKEN or tag < 8:
-        return 0, 0, 0, BROKEN
+        return 0, False, 0, 0, BROKEN
     if wire in (VARINT, LENGTH):
         value, at = _varint(data, at, end)
         behind = at + value if wire == LENGTH else at
         if at == BROKEN or (wire == LENGTH and not 0 <= value <= end - at):
-            return 0, 0, 0, BROKEN
+            return 0, False, 0, 0, BROKEN
     elif wire == 1 or wire == 5:
         behind = at + (8 if wire == 1 else 4)
         tag = 0  # no field of ours has a fixed width
     else:
-        return 0, 0, 0, BROKEN
-    return (tag >> 3 if behind <= end else 0), value, at, (behind if behind <= end else BROKEN)
+        return 0, False, 0, 0, BROKEN
+    return tag >> 3, wire == VARINT, value, at, (behind if behind <= end else BROKEN)
 
 
 @part
 def _numbers(data: Any, at: int, end: int, out: Any) -> bool:
     """Read a message of up to three numbers, fields 1 to 3."""
     while at < end:
-        number, value, begin, at = _field(data, at, end)
-        if at == BROKEN or (1 <= number <= 3 and begin != at):
+        number, is_number, value, _, at = _field(data, at, end)
+        if at == BROKEN or (1 <= number <= 3 and not is_number):
             return False
         if 1 <= number <= 3:
             out[number - 1] = value
@@ -129,15 +129,14 @@ def _layer(data: Any, at: int, end: int, kind: int, row: Any, inputs: Any, place
         row[STRIDE] = row[GROUPS] = 1
     row[INPUT_BITS:] = DEFAULT_BITS
     while at < end:
-        number, value, begin, at = _field(data, at, end)
+        number, is_number, value, begin, at = _field(data, at, end)
         if at == BROKEN:
             return BROKEN
-        is_number = begin == at
         if number == 1:
             if is_number:
                 inputs[place] = value
                 place += 1
-            while begin < at:
+            while not is_number and begin < at:
                 inputs[place], begin = _varint(data, begin, at)
                 if begin == BROKEN:
                     return BROKEN
@@ -161,14 +160,14 @@ def read_network(data: Any, at: int, end: int, image: Any, matrix: Any, inputs: 
     """Read a network; how many layers and inputs it has, the former BROKEN if it is none."""
     count, place = 0, 0
     while at < end:
-        number, _, begin, at = _field(data, at, end)
+        number, _, _, begin, at = _field(data, at, end)
         if at == BROKEN:
             return BROKEN, 0
         if number == 1 and not _numbers(data, begin, at, image):
             return BROKEN, 0
         if number == 2:
-            kind, _, inner, behind = _field(data, begin, at)
-            if behind != at or not 1 <= kind <= len(KINDS) or count == len(matrix):
+            kind, is_number, _, inner, behind = _field(data, begin, at)
+            if is_number or behind != at or not 1 <= kind <= len(KINDS) or count == len(matrix):
                 return BROKEN, 0  # none or several kinds, or what is not ours beside it
             row = matrix[count]
             first = place

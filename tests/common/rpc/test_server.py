@@ -22,7 +22,7 @@ from services.common.pb.imcnas.v1 import hw_oracle_pb2 as pb
 from services.common.pb.imcnas.v1 import hw_oracle_pb2_grpc as pb_grpc
 from services.common.rpc import interceptor, limits
 from services.common.rpc.channel import Connection, open_channel
-from services.common.rpc.limits import MAX_MESSAGE_BYTES
+from services.common.rpc.limits import LARGE_AT_ONCE, LARGE_BYTES, MAX_MESSAGE_BYTES
 from services.common.rpc.server import RpcServer, listening, serve_until
 from services.common.settings import OracleSettings
 
@@ -420,3 +420,35 @@ def test_a_host_that_does_not_resolve_is_named(host: Any, any_ports: dict[str, A
     server = make_server(Scripted(), **any_ports, host="nowhere.invalid")
     with pytest.raises(errors.NotPossible, match=r"host 'nowhere.invalid' .* set IMCNAS_ORACLE_HOST"):
         host.submit(server.start()).result(timeout=30)
+
+
+def test_large_requests_are_read_a_few_at_a_time() -> None:
+    read: list[int] = []
+
+    async def work() -> None:
+        release = asyncio.Event()
+
+        async def answer(request: int, context: Any) -> int:
+            await release.wait()
+            return request
+
+        def count(request: bytes) -> int:
+            read.append(len(request))
+            return len(request)
+
+        async def continuation(_: Any) -> Any:
+            return grpc.unary_unary_rpc_method_handler(answer, request_deserializer=count)
+
+        caller = interceptor.CallInterceptor(interceptor.CallMetrics(CollectorRegistry()), most=100)
+        wrapped = await caller.intercept_service(continuation, SimpleNamespace(method="/p.Service/Call"))
+        context = SimpleNamespace(time_remaining=lambda: 60.0)
+        large, small = bytes(LARGE_BYTES + 1), bytes(LARGE_BYTES)
+        sent = [large] * (LARGE_AT_ONCE + 2) + [small]
+        calls = [asyncio.create_task(wrapped.unary_unary(request, context)) for request in sent]
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert read == [LARGE_BYTES + 1] * LARGE_AT_ONCE + [LARGE_BYTES]
+        release.set()
+        assert await asyncio.gather(*calls) == [len(request) for request in sent]
+
+    asyncio.run(work())

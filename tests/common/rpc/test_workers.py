@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -42,6 +43,37 @@ def test_work_over_the_number_waits_its_turn_even_for_work_whose_caller_has_left
         assert begun == ["first", "second"]
 
     asyncio.run(work())
+
+
+def test_work_in_steps_ends_at_the_next_one_once_its_caller_has_left() -> None:
+    steps: list[int] = []
+    begun, left, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def count(most: int, checkpoint: Callable[[], None]) -> int:
+        try:
+            for step in range(most):
+                checkpoint()
+                steps.append(step)
+                if step == 2:
+                    begun.set()
+                    left.wait(30)
+        finally:
+            ended.set()
+        return most
+
+    async def work() -> None:
+        workers = Workers(1)
+        assert await workers.run_in_steps(count, 2) == 2
+        task = asyncio.create_task(workers.run_in_steps(count, 1000))
+        await asyncio.to_thread(begun.wait, 30)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        left.set()
+        assert await workers.run(ended.wait, 30)
+
+    asyncio.run(work())
+    assert steps == [0, 1, 0, 1, 2]
 
 
 def test_a_process_ends_without_the_work_that_still_runs() -> None:
