@@ -28,9 +28,6 @@ class LruCache(Generic[V]):
         self._entries: OrderedDict[Hashable, tuple[V, int]] = OrderedDict()
         self._lock = Lock()
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
     def get(self, key: Hashable) -> V | None:
         """Find a value, which becomes the last used."""
         with self._lock:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from types import ModuleType, TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
@@ -94,10 +95,15 @@ class HwOracle(Closing):
         chip: ChipConfig | str = ChipConfig(),
         detail: Detail = Detail.TOTALS,
     ) -> Iterator[CostReport | ImcnasError]:
-        """Yield the cost of each network, or its error, while further ones are still being made."""
+        """Yield the cost of each network, or its error, while further ones are still being made.
+
+        A service renews its connections, so a remote stream lasts five minutes at most: for what may take
+        longer there is `evaluate_batch`.
+        """
         if self._remote is None:
             return (self._result(network, chip, detail) for network in networks)
-        requests = stream_to_pb(networks, chip, detail)
+        # the first alone carries the chip
+        requests = (stream_to_pb(n, None if i else chip, detail) for i, n in enumerate(networks))
         responses = self._remote.exchange(self._stub.EvaluateStream, requests)
         return (result_from_pb(response.result) for response in responses)
 
@@ -181,19 +187,27 @@ class AsyncHwOracle:
 
     async def evaluate_stream(
         self,
-        networks: Iterable[LayerList],
+        networks: Iterable[LayerList] | AsyncIterable[LayerList],
         chip: ChipConfig | str = ChipConfig(),
         detail: Detail = Detail.TOTALS,
     ) -> AsyncIterator[CostReport | ImcnasError]:
-        """As `HwOracle.evaluate_stream`."""
+        """As `HwOracle.evaluate_stream`; networks that are not awaited are made in threads."""
+        made = networks if isinstance(networks, AsyncIterable) else _in_threads(networks)
         if self._remote is None:
-            for network in networks:
+            async for network in made:
                 for result in await self.evaluate_batch((network,), chip, detail):
                     yield result
             return
-        requests = stream_to_pb(networks, chip, detail)
-        async for response in self._remote.stream(self._stub.EvaluateStream, requests):
-            yield result_from_pb(response.result)
+
+        async def requests() -> AsyncIterator[Any]:
+            carried: ChipConfig | str | None = chip
+            async for network in made:
+                yield stream_to_pb(network, carried, detail)
+                carried = None  # the first request alone carries the chip
+
+        async with aclosing(self._remote.stream(self._stub.EvaluateStream, requests())) as responses:
+            async for response in responses:
+                yield result_from_pb(response.result)
 
     async def validate(
         self, layers: LayerList, chip: ChipConfig | str = ChipConfig()
@@ -243,3 +257,10 @@ def _local() -> ModuleType:
     with extra("oracle"):
         from services.hw_oracle import local
     return local
+
+
+async def _in_threads(items: Iterable[T]) -> AsyncIterator[T]:
+    """Take the items one by one, each in a thread, so that making one does not hold up the loop."""
+    iterator, end = iter(items), object()
+    while (item := await asyncio.to_thread(next, iterator, end)) is not end:
+        yield cast("T", item)

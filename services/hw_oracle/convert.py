@@ -6,7 +6,7 @@ time goes to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -91,14 +91,13 @@ def batches_to_pb(
 
 
 def stream_to_pb(
-    networks: Iterable[LayerList], chip: ChipConfig | str, detail: Detail
-) -> Iterator[pb.HwOracleServiceEvaluateStreamRequest]:
-    """Make the requests of a stream; the first alone carries the chip."""
-    fields = chip_fields(chip)
-    for network in networks:
-        message = _network(network)
-        yield pb.HwOracleServiceEvaluateStreamRequest(network=message, detail=_DETAILS[detail], **fields)
-        fields = {}
+    network: LayerList, chip: ChipConfig | str | None, detail: Detail
+) -> pb.HwOracleServiceEvaluateStreamRequest:
+    """Make one request of a stream; one without a chip goes on with that of the request before."""
+    fields = {} if chip is None else chip_fields(chip)
+    return pb.HwOracleServiceEvaluateStreamRequest(
+        network=_network(network), detail=_DETAILS[detail], **fields
+    )
 
 
 def validate_to_pb(layers: LayerList, chip: ChipConfig | str) -> pb.HwOracleServiceValidateRequest:

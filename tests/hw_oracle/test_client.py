@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from random import Random
 from typing import Any
 
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from services.common.candidate import Block, BlockType, Candidate, candidate_layers
 from services.common.errors import (
+    Cancelled,
     ChipTooSmall,
     ImcnasError,
     InvalidCandidate,
@@ -278,6 +279,49 @@ def test_every_chip_that_it_lists_it_knows(oracle: Any) -> None:
         oracle.chip("nobody")
 
 
+class Stop(Exception):
+    """What a caller's own iterator raises."""
+
+
+def test_what_a_streams_own_networks_raise_reaches_the_caller(oracle: Any) -> None:
+    def failing() -> Iterator[LayerList]:
+        yield NETWORK
+        raise Stop
+
+    with pytest.raises(Stop):
+        list(oracle.evaluate_stream(failing()))
+    with pytest.raises(InvalidRequest, match="layers: got"):
+        list(oracle.evaluate_stream(["x"]))
+    assert oracle.info().presets  # and the connection is fit for use
+
+
+def test_a_stream_takes_networks_that_are_awaited(address: str) -> None:
+    async def made() -> AsyncIterator[LayerList]:
+        for _ in range(3):
+            await asyncio.sleep(0)
+            yield NETWORK
+
+    async def ask() -> list[Any]:
+        async with AsyncHwOracle(address) as oracle:
+            return [report async for report in oracle.evaluate_stream(made())]
+
+    assert asyncio.run(ask()) == [cost.evaluate(NETWORK, detail=Detail.TOTALS)] * 3
+
+
+def test_an_asyncio_call_whose_client_is_closed_is_cancelled_and_its_task_is_not(
+    address: str,
+) -> None:
+    async def ask() -> None:
+        oracle = AsyncHwOracle(address)
+        call = asyncio.create_task(oracle.evaluate_batch([NETWORK] * 900, detail=Detail.MODULES))
+        await asyncio.sleep(0.05)
+        await oracle.close()
+        with pytest.raises((Cancelled, Unavailable)):
+            await call
+
+    asyncio.run(ask())
+
+
 def test_any_number_of_calls_may_be_begun_at_once(address: str) -> None:
     async def ask() -> list[Any]:
         async with AsyncHwOracle(address) as oracle:
@@ -301,8 +345,11 @@ def test_what_is_no_network_chip_or_candidate_is_refused_by_name(oracle: Any) ->
 
 
 def test_both_clients_have_the_same_calls() -> None:
-    def signatures(cls: type) -> dict[str, Any]:
+    def signatures(cls: type) -> dict[str, list[tuple[str, Any]]]:
         public = {n: f for n, f in inspect.getmembers(cls, inspect.isfunction) if not n.startswith("_")}
-        return {n: inspect.signature(f).parameters for n, f in public.items()}
+        return {
+            n: [(p.name, p.default) for p in inspect.signature(f).parameters.values()]
+            for n, f in public.items()
+        }
 
     assert signatures(HwOracle) == signatures(AsyncHwOracle)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -20,7 +20,12 @@ from services.common.errors import (
     Unavailable,
     violation,
 )
-from services.common.rpc.limits import KEEPALIVE_TIME_MS, KEEPALIVE_TIMEOUT_MS, MESSAGE_OPTIONS
+from services.common.rpc.limits import (
+    KEEPALIVE_TIME_MS,
+    KEEPALIVE_TIMEOUT_MS,
+    MAX_MESSAGE_BYTES,
+    MESSAGE_OPTIONS,
+)
 from services.common.rpc.status import from_rpc_error
 
 T = TypeVar("T")
@@ -113,6 +118,7 @@ _OPTIONS = (
     ("grpc.keepalive_time_ms", KEEPALIVE_TIME_MS),
     ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
     ("grpc.max_reconnect_backoff_ms", MAX_RECONNECT_MS),
+    ("grpc.per_rpc_retry_buffer_size", MAX_MESSAGE_BYTES),  # a larger request would never be sent again
     ("grpc.enable_http_proxy", 0),  # services are reached directly, whatever the environment says
 )
 
@@ -132,22 +138,49 @@ class AsyncConnection:
         self._turn = asyncio.Semaphore(CALLS_AT_ONCE)
 
     async def call(self, method: Callable[..., Awaitable[T]], request: Any) -> T:
-        """Make a unary call; Unavailable if the connection is closed."""
-        try:
+        """Make a unary call; Unavailable if the connection is closed, Cancelled if that happens meanwhile."""
+        with self._named_errors():
             async with self._turn:
                 self._check()
                 return await method(request, timeout=self._timeout_s)
-        except grpc.RpcError as error:
-            raise from_rpc_error(error, self.address) from None
 
-    async def stream(self, method: Callable[..., AsyncIterator[T]], requests: Any) -> AsyncIterator[T]:
-        """Yield the responses to an iterator of requests."""
+    async def stream(
+        self, method: Callable[..., Any], requests: AsyncIterator[Any]
+    ) -> AsyncGenerator[Any, None]:
+        """Yield the responses to requests, and raise what these raise; the stream is not opened again."""
         self._check()
+        failed: list[BaseException] = []
+
+        async def sent() -> AsyncIterator[Any]:
+            try:
+                async for request in requests:
+                    yield request
+            except Exception as error:  # gRPC would only say that iterating failed
+                failed.append(error)
+                call.cancel()
+
+        call = method(sent(), timeout=STREAM_TIMEOUT_S)
         try:
-            async for response in method(requests, timeout=STREAM_TIMEOUT_S):
-                yield response
+            with self._named_errors(failed):
+                async for response in call:
+                    yield response
+        finally:
+            call.cancel()  # the reader may have left
+
+    @contextmanager
+    def _named_errors(self, failed: Sequence[BaseException] = ()) -> Iterator[None]:
+        try:
+            yield
         except grpc.RpcError as error:
-            raise from_rpc_error(error, self.address) from None
+            raise failed[0] if failed else from_rpc_error(error, self.address) from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # nobody cancelled the task: the call was, by closing the connection or by its own requests
+            raise failed[0] if failed else Cancelled(f"the call to {self.address} was cancelled") from None
+        if failed:
+            raise failed[0]
 
     async def close(self) -> None:
         """Close the channel; calls in flight are cancelled."""
@@ -236,15 +269,26 @@ class Connection:
     def exchange(
         self, method: grpc.StreamStreamMultiCallable[Any, T], requests: Iterator[Any]
     ) -> Iterator[T]:
-        """Yield the responses to a stream of requests, which is not opened again where it breaks off."""
+        """Yield the responses to requests, and raise what these raise; the stream is not opened again."""
+        failed: list[BaseException] = []
+
+        def sent() -> Iterator[Any]:
+            try:
+                yield from requests
+            except Exception as error:  # gRPC would only say that iterating failed
+                failed.append(error)
+                call.cancel()
+
         with self._open():
-            call = method(requests, timeout=STREAM_TIMEOUT_S)
+            call = method(sent(), timeout=STREAM_TIMEOUT_S)
         try:
             yield from call
         except grpc.RpcError as error:
-            raise from_rpc_error(error, self.address) from None
+            raise failed[0] if failed else from_rpc_error(error, self.address) from None
         finally:
             call.cancel()  # the reader may have left
+        if failed:
+            raise failed[0]
 
     @contextmanager
     def _open(self) -> Iterator[None]:

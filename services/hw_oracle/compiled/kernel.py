@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from services.hw_oracle.compiled.distances import measure_distances
+from services.hw_oracle.buffer import SIZE_LIMITS_KB
 from services.hw_oracle.compiled.jit import entry, part
+from services.hw_oracle.compiled.latency import time_layer
+from services.hw_oracle.compiled.mapping import map_layers
+from services.hw_oracle.compiled.placement import measure_distances
 from services.hw_oracle.compiled.records import (
     CONV2D,
     ENERGY_MODULES,
@@ -20,11 +23,9 @@ from services.hw_oracle.compiled.records import (
     POWER_MODULES,
     REFER,
 )
-from services.hw_oracle.compiled.scan import place_layers, schedule_layer
+from services.hw_oracle.compiled.schedule import place_layers, schedule_layer
 from services.hw_oracle.compiled.shapes import derive_shapes
-from services.hw_oracle.compiled.spread import map_layers
 from services.hw_oracle.compiled.wire import BROKEN, read_network
-from services.hw_oracle.compiled.work import time_layer
 
 (
     CROSSBAR, DAC, ADC, ADDER, SHIFT_REGISTER, INPUT_REGISTER, OUTPUT_REGISTER, INPUT_DEMUX, OUTPUT_MUX,
@@ -34,7 +35,7 @@ from services.hw_oracle.compiled.work import time_layer
 TIMES = np.array([LATENCY_MODULES.index(module) for module in ENERGY_MODULES])
 """Place among the latency's modules of each of the energy's, which are those of the power."""
 
-SRAM_LIMITS_KB = np.array([2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0])
+SRAM_LIMITS_KB = np.array(SIZE_LIMITS_KB, np.float64)
 
 
 @part
@@ -54,11 +55,11 @@ def cost_network(
     latency, power : (n, modules) float64
         Of each layer by module, in ns and W.
     finish : float64
-        Scratch, as `services.hw_oracle.compiled.scan` has it.
+        Scratch, as `services.hw_oracle.compiled.schedule` has it.
     spare_at : int
     chip : CHIP
     cells : (4, tiles) float64
-        As `services.hw_oracle.compiled.distances` has it.
+        As `services.hw_oracle.compiled.placement` has it.
     sram : (9, 3) float64
         Area in um2, read and write power in W of buffers by size.
     total : TOTALS

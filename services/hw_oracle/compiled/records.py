@@ -68,7 +68,7 @@ LAYER_COST = np.dtype(
 """What becomes of one layer; the first fields are those of `services.hw_oracle.types.LayerCost`."""
 
 TOTALS = np.dtype(
-    _integers("status tiles pes crossbars macs params points accumulator_adders accumulator_adder_bits")
+    _integers("status tiles pes crossbars macs params accumulator_adders accumulator_adder_bits")
     + _floats("latency_ns area_um2 power_w energy_nj input_buffer_kb output_buffer_kb accumulator_buffer_kb")
 )
 """What becomes of one network."""

@@ -56,8 +56,8 @@ def make_report(
     if detail is not Detail.TOTALS:
         modules: list[dict[str, Any]] = [{}] * len(kinds)
         if detail is Detail.MODULES:
-            areas, modules = _modules(chip, total, layers["tiles"], latency, power)
-            parts = _sums(areas, latency, power) | _accumulator(chip, total)
+            modules, sums = _modules(chip, total, layers["tiles"], latency, power)
+            parts = sums | _accumulator(chip, total)
         rows = layers[_LAYER_NAMES].tolist()
         parts["layers"] = tuple(
             LayerCost(kind=kind, **dict(zip(_LAYER_NAMES, row, strict=True)), **own)
@@ -79,18 +79,13 @@ def make_totals(of_chip: str, total: Any, parts: Mapping[str, Any] = MappingProx
 
 def _modules(
     chip: ChipConfig, total: Any, tiles: Any, latency: Matrix, power: Matrix
-) -> tuple[Matrix, list[dict[str, Any]]]:
-    """Area of each layer by module, and the breakdowns of each layer."""
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Break down each layer, and all together."""
     tile = network_tile(chip, float(total["input_buffer_kb"]), float(total["output_buffer_kb"])).area()
     areas = tiles[:, None] * np.array([getattr(tile, name) for name in _AREA_NAMES])
     matrices = latency, areas, power, power * latency[:, _TIMES]
-    rows = zip(*(matrix.tolist() for matrix in matrices), strict=True)
-    return areas, [_breakdowns(*row) for row in rows]
-
-
-def _sums(areas: Matrix, latency: Matrix, power: Matrix) -> dict[str, Any]:
-    matrices = latency, areas, power, power * latency[:, _TIMES]
-    return _breakdowns(*(matrix.sum(axis=0).tolist() for matrix in matrices))
+    layers = [_breakdowns(*row) for row in zip(*(matrix.tolist() for matrix in matrices), strict=True)]
+    return layers, _breakdowns(*(matrix.sum(axis=0).tolist() for matrix in matrices))
 
 
 def _breakdowns(

@@ -97,7 +97,7 @@ def run_messages(
 ) -> Records:  # fmt: skip
     """Cost networks as they travel (`services.hw_oracle.compiled.wire`), of at most `layers` layers each.
 
-    Each of more than `most_work` (`services.hw_oracle.compiled.scan`) is left to the reference.
+    Each of more than `most_work` (`services.hw_oracle.compiled.schedule`) is left to the reference.
     """
     data = np.frombuffer(b"".join(bodies), np.uint8)
     ends = np.array([*accumulate(map(len, bodies))], np.int64)

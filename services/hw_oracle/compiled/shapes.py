@@ -27,6 +27,8 @@ MOST = 2**16
 MOST_DERIVED = 2**20
 """Largest channels or side of a map."""
 MOST_BITS = 64
+MOST_WEIGHTS = 2.0**40
+"""Most weights of a layer: far more than a chip has cells."""
 
 
 @part
@@ -50,7 +52,7 @@ def derive_shapes(image: Any, layers: Any, inputs: Any, costs: Any, total: Any) 
             if inputs[j] >= 0:
                 costs[inputs[j]].read = i + 1
         channels, height, width = shape_of(image, costs, inputs[layer.first_input])
-        weights = 0
+        weights = 0.0  # exact as far as it is let
         if layer.kind == CONV2D or layer.kind == POOL2D:
             kernel, padded = layer.kernel_size, min(height, width) + 2 * layer.padding
             if kernel > padded:
@@ -58,14 +60,14 @@ def derive_shapes(image: Any, layers: Any, inputs: Any, costs: Any, total: Any) 
             if layer.kind == CONV2D:
                 if channels % layer.groups or layer.out_channels % layer.groups:
                     return REFER
-                weights = kernel * kernel * (channels // layer.groups) * layer.out_channels
+                weights = float(kernel * kernel) * (channels // layer.groups) * layer.out_channels
                 channels = layer.out_channels
             elif 2 * layer.padding > kernel:
                 return REFER
             height = (height + 2 * layer.padding - kernel) // layer.stride + 1
             width = (width + 2 * layer.padding - kernel) // layer.stride + 1
         elif layer.kind == LINEAR:
-            weights = channels * height * width * layer.out_channels
+            weights = float(channels * height * width) * layer.out_channels
             channels, height, width = layer.out_channels, 1, 1
         else:
             for j in range(layer.first_input + 1, place):
@@ -86,15 +88,16 @@ def derive_shapes(image: Any, layers: Any, inputs: Any, costs: Any, total: Any) 
                     _, h, w = shape_of(image, costs, inputs[j])
                     if (h != height or w != width) and h * w != 1:
                         return REFER
+        if weights > MOST_WEIGHTS:
+            return REFER
         computes |= layer.kind != CONCAT
         points += height * width
         if max(channels, height, width) > MOST_DERIVED or points > MAX_POINTS:
             return REFER
         cost.channels, cost.height, cost.width = channels, height, width
         cost.value_bits = _value_bits(layers, inputs, costs, i)
-        total.macs += height * width * weights
-        total.params += weights + channels if weights else 0
-    total.points = points
+        total.macs += height * width * int(weights)
+        total.params += int(weights) + channels if weights else 0
     return OK if computes and place == len(inputs) else REFER
 
 

@@ -58,6 +58,7 @@ def test_a_channel_balances_retries_pings_and_goes_past_proxies(monkeypatch: pyt
         "grpc.keepalive_timeout_ms": 10_000,
         "grpc.max_reconnect_backoff_ms": 2_000,
         "grpc.enable_http_proxy": 0,
+        "grpc.per_rpc_retry_buffer_size": limits.MAX_MESSAGE_BYTES,
     }
     assert limits.KEEPALIVE_TIME_MS > limits.SERVER_MIN_PING_INTERVAL_MS  # or the server hangs up
 

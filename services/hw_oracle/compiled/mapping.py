@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from math import frexp
 from typing import Any
 
+from services.hw_oracle import buffer
 from services.hw_oracle.compiled.jit import part
 from services.hw_oracle.compiled.records import ADD, CONCAT, CONV2D, LINEAR, OK, POOL2D, REFER
 from services.hw_oracle.compiled.shapes import shape_of
+
+power_of_two_kb = part(buffer.power_of_two_kb)
 
 MOST_PES = 2.0**40
 """More PEs than any chip has."""
@@ -86,12 +88,3 @@ def _split(inputs: int, outputs: int, groups: int, held: int, columns: int) -> t
     across = -(-groups // packed) * -(-of_outputs // columns)
     down = -(-of_inputs // held)
     return across, down, min(held, packed * of_inputs), min(columns, packed * of_outputs)
-
-
-@part
-def power_of_two_kb(size_bytes: float) -> float:
-    """Round a size up to a power of two bytes, given in KB."""
-    mantissa, exponent = frexp(size_bytes)
-    if mantissa == 0.5:
-        exponent -= 1
-    return 2.0**exponent / 1024
