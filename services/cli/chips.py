@@ -81,6 +81,7 @@ def show(
         row: dict[str, Any] = {
             "name": named.name,
             "title": named.title,
+            "notes": named.notes,
             "chip_hash": content,
             "chip": asdict(named.chip),
         }
@@ -93,6 +94,8 @@ def show(
         return
     print(f"{named.name}: {named.title}" if named.title else named.name)
     print(f"chip hash {content}\n")
+    if named.notes:
+        print(f"{named.notes}\n")
     for line, changed in chip_lines(named.chip, figures):
         CONSOLE.print(line, style="bold" if changed else None, markup=False, soft_wrap=True)
     for line in ignored_lines(named.ignored):

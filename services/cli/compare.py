@@ -63,7 +63,7 @@ def command(
     if len(named) * len(configs) == 1:
         fix = "give another FILE, or --chip twice"
         raise InvalidRequest.of(
-            violation("FILE", "one network on one chip", "something to compare with", fix)
+            violation("FILE", "one network on one chip", "two networks, or two chips", fix)
         )
     subjects: list[Subject] = []
     failures: list[dict[str, Any]] = []
@@ -85,6 +85,8 @@ def command(
     if as_json:
         print(json.dumps(_as_dict(subjects, failures), allow_nan=False))
     elif len(subjects) > 1:
+        if len(configs) == 1:
+            CONSOLE.print(f"on {Path(next(iter(configs))).name}", markup=False)
         show_comparison(CONSOLE, subjects)
         CONSOLE.print(NOT_MODELLED, style="dim")
     if failures:

@@ -38,12 +38,13 @@ def three_digits(value: float) -> str:
     return f"{float(f'{value:.3g}'):,.12g}"
 
 
-def show_summary(console: Console, name: str, report: CostReport, figures: DerivedFigures) -> None:
+def show_summary(console: Console, name: str, chip: str, report: CostReport, figures: DerivedFigures) -> None:
     """Print a network's totals."""
     pace, slowest = three_digits(figures.throughput_ips), figures.bottleneck_layer
     rates = [three_digits(x) for x in (figures.tops, figures.tops_per_w, figures.tops_per_mm2)]
     table = Table(title=Text(name, "bold"), title_justify="left", box=None, show_header=False, pad_edge=False)
     for label, value in (
+        ("chip", chip),
         ("latency", format_latency(report.latency_ns)),
         ("energy", format_energy(report.energy_nj)),
         ("area", format_area(report.area_um2)),
@@ -54,7 +55,7 @@ def show_summary(console: Console, name: str, report: CostReport, figures: Deriv
         ("throughput", f"{pace} inferences/s; layer {slowest} works longest"),
         ("operations", "{} TOPS, {} TOPS/W, {} TOPS/mm2".format(*rates)),
     ):
-        table.add_row(label, value)
+        table.add_row(label, Text(value))
     console.print(table)
 
 

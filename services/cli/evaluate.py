@@ -62,6 +62,8 @@ def command(
       imcnas evaluate VGG64-RES128 --timeline when.png --floorplan where.png
 
       imcnas evaluate model.onnx --bits 8,4,8     inputs, weights, outputs
+
+      make_networks | imcnas evaluate - --json     from another program
     """
     from services.cli.figures import FigureFiles
     from services.hw_oracle.chips import load_chip
@@ -81,11 +83,11 @@ def command(
         for name, result in _evaluate(named, hardware, config, explain):
             failed |= isinstance(result, ImcnasError)
             if as_json:
-                print(json.dumps(_row(name, result, detail), allow_nan=False), flush=True)
+                print(json.dumps(_row(name, chip, result, detail), allow_nan=False), flush=True)
             elif isinstance(result, ImcnasError):
                 print(f"imcnas: {name}: {result}", file=sys.stderr)
             else:
-                _show(name, result, detail)
+                _show(name, chip, result, detail)
             if not isinstance(result, ImcnasError):
                 about = f"{name} on {Path(chip).name}"
                 for file in drawn.write(
@@ -123,20 +125,20 @@ def _evaluate(
             yield item.name, error
 
 
-def _row(name: str, result: _Evaluated | ImcnasError, detail: Detail) -> dict[str, Any]:
+def _row(name: str, chip: str, result: _Evaluated | ImcnasError, detail: Detail) -> dict[str, Any]:
     if isinstance(result, ImcnasError):
         return error_row(name, result)
-    row = report_row(name, result.report, result.figures, detail is Detail.MODULES)
+    row = report_row(name, chip, result.network, result.report, result.figures, detail is Detail.MODULES)
     return row | ({} if result.explained is None else {"explained": terms_row(*result.explained)})
 
 
-def _show(name: str, result: _Evaluated, detail: Detail) -> None:
+def _show(name: str, chip: str, result: _Evaluated, detail: Detail) -> None:
     from services.cli.console import CONSOLE
     from services.cli.cost_table import show_layers, show_modules, show_summary
     from services.cli.explain_table import show_terms
     from services.hw_oracle.describe import NOT_MODELLED, layer_text
 
-    show_summary(CONSOLE, name, result.report, result.figures)
+    show_summary(CONSOLE, name, chip, result.report, result.figures)
     if result.explained is not None:
         index, terms = result.explained
         show_terms(CONSOLE, f"Layer {index}, {layer_text(result.network, index)}", terms)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +18,13 @@ from services.common.candidate import candidate_layers, parse_candidate
 from services.common.errors import ImcnasError, InvalidNetwork, NotFound, Violation, violation
 from services.common.layers import Bits, LayerList, Shape
 from services.common.network_json import network_from_json
+
+STDIN = "-"
+"""Stands for JSON on the standard input."""
+
+_CHIP = "this is a chip: give it as --chip"
+_TORCH = "a torch file holds no graph: export the module to ONNX, or use from_torch in Python"
+_INSTEAD = {".toml": _CHIP, ".ini": _CHIP, ".pt": _TORCH, ".pth": _TORCH}
 
 CANDIDATE_IMAGE = Shape(channels=3, height=32, width=32)
 """What a candidate reads unless told otherwise."""
@@ -33,7 +41,9 @@ class Format(StrEnum):
 
 Files = Annotated[
     list[str],
-    typer.Argument(metavar="FILE...", help="JSON or ONNX files, or candidates such as VGG16-RES32."),
+    typer.Argument(
+        metavar="FILE...", help="JSON or ONNX files, candidates (VGG16-RES32), - for JSON from stdin."
+    ),
 ]
 Form = Annotated[Format, typer.Option("--format", help="What the files hold.")]
 Image = Annotated[
@@ -49,10 +59,11 @@ Widths = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A network and its name, or why it could not be read."""
+    """A network and its name, or why it could not be read; `own_sizes` if the file says image and bits."""
 
     name: str
     network: LayerList | ImcnasError
+    own_sizes: bool = False
 
 
 def read_files(files: Sequence[str], form: Format, image: str, classes: int, bits: str) -> list[Named]:
@@ -64,9 +75,16 @@ def read_files(files: Sequence[str], form: Format, image: str, classes: int, bit
         An image shape or bit widths that are none, or images that fit no candidate.
     """
     shape, widths = parse_image(image) if image else None, parse_bits(bits)
-    if not all(Path(file).exists() for file in files):  # images that fit no candidate are one mistake
+    if not all(
+        file == STDIN or Path(file).exists() for file in files
+    ):  # images that fit no candidate are one mistake
         candidate_layers(parse_candidate("VGG1"), shape or CANDIDATE_IMAGE, classes)
-    return [item for file in files for item in read_networks(file, form, shape, classes, widths)]
+    named = [item for file in files for item in read_networks(file, form, shape, classes, widths)]
+    own = all(item.own_sizes for item in named)
+    for option, given in (("--image", bool(image)), ("--bits", widths != Bits())):
+        if given and own:
+            print(f"imcnas: {option} has no effect: these networks have their own", file=sys.stderr)
+    return named
 
 
 def read_networks(
@@ -78,30 +96,32 @@ def read_networks(
     search's best.json, or a list of networks, named or not, with bits of their own; otherwise a candidate
     such as ``VGG16-RES32`` for images of shape `image` and `classes` classes.
     """
-    path = Path(text)
-    if not path.is_file():
+    path = Path("stdin" if text == STDIN else text)
+    if text != STDIN and not path.is_file():
         yield _named(text, lambda: _candidate(text, image or CANDIDATE_IMAGE, classes, bits))
         return
     try:
-        if form is Format.ONNX or (form is Format.AUTO and _is_onnx(path)):
+        if text != STDIN and (form is Format.ONNX or (form is Format.AUTO and _is_onnx(path))):
             yield _named(path.stem, lambda: _onnx(path, image, bits))
             return
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(sys.stdin.read() if text == STDIN else path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        yield Named(path.stem, InvalidNetwork.of(Violation(text, f"cannot be read as JSON: {error}")))
+        fix = _INSTEAD.get(path.suffix.lower(), "")
+        found = f"cannot be read as JSON: {error}{fix and '; '}{fix}"
+        yield Named(path.stem, InvalidNetwork.of(Violation(text, found)))
         return
     many = isinstance(content, list) and any(isinstance(x, dict) and "layers" in x for x in content)
     for number, item in enumerate(content if many else [content]):
         default = f"{path.stem}[{number}]" if many else path.stem
         name = item.get("name", default) if isinstance(item, dict) else default
-        yield _named(str(name), partial(_network, item, form))
+        yield _named(str(name), partial(_network, item, form), own_sizes=True)
 
 
-def _named(name: str, make: Callable[[], LayerList]) -> Named:
+def _named(name: str, make: Callable[[], LayerList], own_sizes: bool = False) -> Named:
     try:
-        return Named(name, make())
+        return Named(name, make(), own_sizes)
     except ImcnasError as error:
-        return Named(name, error)
+        return Named(name, error, own_sizes)
 
 
 def _candidate(text: str, image: Shape, classes: int, bits: Bits) -> LayerList:

@@ -71,6 +71,12 @@ def violation(field: str, got: object, wanted: str, fix: str = "") -> Violation:
     return Violation(field, f"{description}; {fix}" if fix else description)
 
 
+def check_type(field: str, got: object, *wanted: type) -> None:
+    """Raise InvalidRequest unless `got` is of one of the types: callers may have no type checker."""
+    if not isinstance(got, wanted):
+        raise InvalidRequest.of(violation(field, got, " or ".join(f"a {cls.__name__}" for cls in wanted)))
+
+
 def missing(field: str, wanted: str = "a value") -> Violation:
     """Describe a field that has to be there and is not."""
     return Violation(field, f"is missing, wanted {wanted}")

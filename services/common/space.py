@@ -18,7 +18,15 @@ from services.common.candidate import (
     Projection,
 )
 from services.common.codec import from_jsonable
-from services.common.errors import InvalidCandidate, InvalidInput, NotFound, Violation, one_of, violation
+from services.common.errors import (
+    InvalidCandidate,
+    InvalidInput,
+    NotFound,
+    Violation,
+    check_type,
+    one_of,
+    violation,
+)
 from services.common.files import parse_toml, read_file
 from services.common.limited import at_most
 
@@ -130,6 +138,7 @@ def number_blocks(space: SearchSpace, candidates: Iterable[Candidate]) -> tuple[
     """
     place, depths, choices = {block: i for i, block in enumerate(space.choices)}, [], []
     for i, candidate in enumerate(candidates):
+        check_type(f"candidates[{i}]", candidate, Candidate)
         try:
             space.check(candidate)
         except InvalidCandidate as error:

@@ -7,7 +7,7 @@ from importlib import resources
 
 from services.common.errors import InvalidChip, NotFound, one_of, violation
 from services.common.files import read_file
-from services.hw_oracle.chip_text import title
+from services.hw_oracle.chip_text import notes, title
 from services.hw_oracle.chip_toml import chip_from_toml
 from services.hw_oracle.simconfig import read_simconfig
 from services.hw_oracle.simconfig_values import Ignored
@@ -30,8 +30,8 @@ class NamedChip:
     ----------
     name : str
         Of the preset, or the path of the file.
-    title : str
-        First line of the file, where that is a comment.
+    title, notes : str
+        First line of the file, where that is a comment, and the comment lines behind it.
     chip : ChipConfig
     ignored : tuple of Ignored
         Keys of a SimConfig.ini that have no effect.
@@ -39,6 +39,7 @@ class NamedChip:
 
     name: str
     title: str
+    notes: str
     chip: ChipConfig
     ignored: tuple[Ignored, ...] = ()
 
@@ -69,9 +70,9 @@ def read_chip(name: str) -> NamedChip:
 
 
 def _from_toml(name: str, text: str) -> NamedChip:
-    return NamedChip(name=name, title=title(text), chip=chip_from_toml(text))
+    return NamedChip(name=name, title=title(text), notes=notes(text), chip=chip_from_toml(text))
 
 
 def _from_simconfig(name: str, text: str) -> NamedChip:
     chip, ignored = read_simconfig(text)
-    return NamedChip(name=name, title=title(text), chip=chip, ignored=ignored)
+    return NamedChip(name=name, title=title(text), notes=notes(text), chip=chip, ignored=ignored)

@@ -17,6 +17,7 @@ from services.common.errors import (
     InvalidCandidate,
     InvalidRequest,
     Violation,
+    check_type,
     error_of,
     error_report,
     missing,
@@ -56,14 +57,20 @@ _NUMBERED: dict[int, Detail] = {0: Detail.MODULES} | {number: detail for detail,
 
 def chip_fields(chip: ChipConfig | str) -> dict[str, Any]:
     """Fields of a request that name a preset or hold a chip."""
+    check_type("chip", chip, str, ChipConfig)
     return {"preset": chip} if isinstance(chip, str) else {"config": to_pb(chip, pb.ChipConfig)}
+
+
+def _network(network: LayerList) -> network_pb2.LayerList:
+    check_type("layers", network, LayerList)
+    return to_pb(network, network_pb2.LayerList)
 
 
 def evaluate_to_pb(
     layers: LayerList, chip: ChipConfig | str, detail: Detail
 ) -> pb.HwOracleServiceEvaluateRequest:
     """Make the request that evaluates a network."""
-    network = to_pb(layers, network_pb2.LayerList)
+    network = _network(layers)
     return pb.HwOracleServiceEvaluateRequest(network=network, detail=_DETAILS[detail], **chip_fields(chip))
 
 
@@ -75,7 +82,7 @@ def batches_to_pb(
     batch: list[network_pb2.LayerList] = []
     size = layers = 0
     for network in networks:
-        message = to_pb(network, network_pb2.LayerList)
+        message = _network(network)
         size, layers = size + message.ByteSize(), layers + len(message.layers)
         if batch and (len(batch) == MAX_NETWORKS or size > MAX_BATCH_BYTES or layers > MAX_BATCH_LAYERS):
             yield pb.HwOracleServiceBatchEvaluateRequest(networks=batch, **fields)
@@ -91,14 +98,14 @@ def stream_to_pb(
     """Make the requests of a stream; the first alone carries the chip."""
     fields = chip_fields(chip)
     for network in networks:
-        message = to_pb(network, network_pb2.LayerList)
+        message = _network(network)
         yield pb.HwOracleServiceEvaluateStreamRequest(network=message, detail=_DETAILS[detail], **fields)
         fields = {}
 
 
 def validate_to_pb(layers: LayerList, chip: ChipConfig | str) -> pb.HwOracleServiceValidateRequest:
     """Make the request that checks a network on a chip."""
-    network = to_pb(layers, network_pb2.LayerList)
+    network = _network(layers)
     return pb.HwOracleServiceValidateRequest(network=network, **chip_fields(chip))
 
 

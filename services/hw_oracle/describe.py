@@ -5,8 +5,8 @@ from __future__ import annotations
 from services.common.layers import Concat, Conv2d, LayerList, Linear, Pool2d
 
 NOT_MODELLED = (
-    "Not modelled: programming the weights, off-chip input and output, leakage while idle, "
-    "energy of links and of add and multiply units."
+    "Not modelled: accuracy (too few ADC bits or noisy cells cost nothing here), programming the weights, "
+    "off-chip input and output, leakage while idle, energy of links and of add and multiply units."
 )
 """Said below each report."""
 

@@ -9,7 +9,15 @@ import numpy as np
 
 from services import __version__
 from services.common.candidate import Candidate
-from services.common.errors import ErrorReport, ImcnasError, NotFound, error_report, one_of, violation
+from services.common.errors import (
+    ErrorReport,
+    ImcnasError,
+    NotFound,
+    check_type,
+    error_report,
+    one_of,
+    violation,
+)
 from services.common.layers import Bits, LayerList, Shape
 from services.common.space import SearchSpace, number_blocks
 from services.hw_oracle import cost, reference
@@ -93,6 +101,7 @@ def preset(chip: ChipConfig | str) -> ChipConfig:
     """Load a preset by its name alone: a caller elsewhere opens no files here."""
     if isinstance(chip, ChipConfig):
         return chip
+    check_type("chip", chip, str, ChipConfig)
     if chip not in PRESETS:
         wrong = violation("preset", chip, one_of(PRESETS, chip))
         raise NotFound(str(wrong), [wrong])

@@ -17,7 +17,7 @@ def test_networks_on_one_chip_with_ratios_to_the_first(imcnas: Command):
     )
     lines = out.splitlines()
     assert code == 0
-    assert lines[:2] == ["A  VGG8", "B  VGG16"]
+    assert lines[:3] == ["on mnsim2_default", "A  VGG8", "B  VGG16"]
     energy = next(line for line in lines if line.startswith("energy"))
     assert energy.split()[-1] == f"{second['energy_nj'] / first['energy_nj']:.3g}"
     assert "Layers aligned by index." in out
@@ -69,7 +69,7 @@ def test_what_fails_is_told_and_the_others_are_compared(imcnas: Command):
     code, out, err = imcnas("compare", "VGG8", "FOO", "VGG16", *SMALL)
     assert code == 1
     assert "FOO: blocks[0]" in err
-    assert out.splitlines()[:2] == ["A  VGG8", "B  VGG16"]
+    assert out.splitlines()[1:3] == ["A  VGG8", "B  VGG16"]
     code, out, _ = imcnas("compare", "VGG8", "FOO", *SMALL, "--json")
     told = json.loads(out)
     assert code == 1

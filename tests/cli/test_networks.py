@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,25 @@ def test_bits_are_those_of_candidates_and_onnx_files_and_json_keeps_its_own(imcn
     assert changed["energy_nj"] == eight["energy_nj"] < default["energy_nj"] == nine["energy_nj"]
     assert changed_too["energy_nj"] < candidate["energy_nj"]
     assert evaluate(imcnas, "graph.onnx", "--bits", "9") == [default]
+    _, _, err = imcnas("evaluate", "ours.json", "--bits", "8", "--image", "1x9x9")
+    assert err.count("has no effect") == 2
+
+
+def test_networks_come_from_another_program(imcnas: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(network()))
+    (piped,) = evaluate(imcnas, "-")
+    Path("ours.json").write_text(network())
+    (read,) = evaluate(imcnas, "ours.json")
+    assert (piped.pop("name"), read.pop("name")) == ("stdin", "ours")
+    assert piped == read
+
+
+@pytest.mark.parametrize(("name", "told"), [("x.toml", "--chip"), ("x.ini", "--chip"), ("x.pt", "ONNX")])
+def test_a_file_of_another_kind_is_told_where_it_belongs(imcnas: Command, name: str, told: str) -> None:
+    Path(name).write_bytes(b"\x80 clock_mhz = 500")
+    code, _, err = imcnas("evaluate", name)
+    assert code == 1
+    assert told in err
 
 
 def test_an_onnx_file_takes_the_image_that_it_leaves_open(imcnas: Command) -> None:

@@ -278,6 +278,28 @@ def test_every_chip_that_it_lists_it_knows(oracle: Any) -> None:
         oracle.chip("nobody")
 
 
+def test_any_number_of_calls_may_be_begun_at_once(address: str) -> None:
+    async def ask() -> list[Any]:
+        async with AsyncHwOracle(address) as oracle:
+            return await asyncio.gather(
+                *(oracle.evaluate(NETWORK, detail=Detail.TOTALS) for _ in range(1000))
+            )
+
+    assert len(set(asyncio.run(ask()))) == 1
+
+
+def test_what_is_no_network_chip_or_candidate_is_refused_by_name(oracle: Any) -> None:
+    shape, space = Shape(channels=1, height=8, width=8), load_space("small")
+    for call, field in (
+        (lambda: oracle.evaluate("VGG16-RES32"), "layers"),
+        (lambda: oracle.evaluate(NETWORK, None), "chip"),
+        (lambda: oracle.evaluate_batch([NETWORK, "x"]), "layers"),
+        (lambda: oracle.evaluate_candidates(space, ["VGG16"], shape, 10), "candidates\\[0\\]"),
+    ):
+        with pytest.raises(InvalidRequest, match=f"^{field}: got"):
+            call()
+
+
 def test_both_clients_have_the_same_calls() -> None:
     def signatures(cls: type) -> dict[str, Any]:
         public = {n: f for n, f in inspect.getmembers(cls, inspect.isfunction) if not n.startswith("_")}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from services.common.candidate import Projection, candidate_layers
 from services.common.errors import ChipTooSmall, ImcnasError, InvalidNetwork
-from services.common.layers import Add, Conv2d, LayerList, Linear, Pool2d, Shape, macs, params
+from services.common.layers import Add, Concat, Conv2d, LayerList, Linear, Pool2d, Shape, macs, params
 from services.common.space import SearchSpace, load_space
 from services.hw_oracle import cost, reference
 from services.hw_oracle.compiled.candidates import expand
@@ -89,6 +89,19 @@ def test_maps_of_any_side_and_windows_that_overhang(height: int, width: int) -> 
         Add(inputs=(5, 6)),
     )
     network = LayerList(input_shape=Shape(channels=2, height=height, width=width), layers=layers)
+    assert_same(network, ChipConfig())
+
+
+def test_one_large_map_among_many_small_ones_that_wait() -> None:
+    small = tuple(Conv2d(inputs=(0,), out_channels=2, kernel_size=3, stride=20) for _ in range(30))
+    layers = (
+        Conv2d(inputs=(-1,), out_channels=2, kernel_size=3, padding=1),
+        *small,
+        Concat(inputs=tuple(range(1, 31))),
+        Add(inputs=(2, 2, 7)),
+        Linear(inputs=(31,), out_features=3),
+    )
+    network = LayerList(input_shape=Shape(channels=1, height=100, width=90), layers=layers)
     assert_same(network, ChipConfig())
 
 

@@ -39,8 +39,8 @@ SRAM_LIMITS_KB = np.array([2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0])
 
 @part
 def cost_network(
-    image: Any, layers: Any, inputs: Any, costs: Any, latency: Any, power: Any, finish: Any, chip: Any,
-    cells: Any, sram: Any, total: Any,
+    image: Any, layers: Any, inputs: Any, costs: Any, latency: Any, power: Any, finish: Any,
+    spare_at: int, chip: Any, cells: Any, sram: Any, total: Any,
 ) -> int:  # fmt: skip
     """Cost one network whose shapes are derived and that has been mapped.
 
@@ -55,6 +55,7 @@ def cost_network(
         Of each layer by module, in ns and W.
     finish : float64
         Scratch, as `services.hw_oracle.compiled.scan` has it.
+    spare_at : int
     chip : CHIP
     cells : (4, tiles) float64
         As `services.hw_oracle.compiled.distances` has it.
@@ -78,7 +79,7 @@ def cost_network(
     for i in range(len(layers)):
         layer, cost, times, powers = layers[i], costs[i], latency[i], power[i]
         time_layer(image, layers, inputs, costs, i, chip, times)
-        schedule_layer(layers, inputs, costs, i, chip, finish)
+        schedule_layer(layers, inputs, costs, i, chip, finish, spare_at)
         _power(layer, cost, chip, sram, input_row, output_row, powers)
         cost.area_um2 = cost.tiles * tile_um2
         cost.power_w = cost.energy_nj = 0.0
@@ -185,7 +186,7 @@ def _make_cost_networks(sources: str) -> Callable[..., tuple[int, int]]:
                 total.status = map_layers(image, own, sources_of, mine, chip, total)
             if total.status != OK:
                 continue
-            room, work = place_layers(own, mine)
+            spare_at, room, work = place_layers(own, sources_of, mine)
             if work > most_work:
                 total.status = REFER
                 continue
@@ -196,7 +197,8 @@ def _make_cost_networks(sources: str) -> Callable[..., tuple[int, int]]:
                 total.status = REFER
                 continue
             total.status = cost_network(
-                image, own, sources_of, mine, latency, power, finish[:room], chip, cells, sram, total,
+                image, own, sources_of, mine, latency, power, finish[:room], spare_at, chip, cells,
+                sram, total,
             )  # fmt: skip
             done += work
             if done > STEP:

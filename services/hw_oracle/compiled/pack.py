@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from services.common.errors import check_type
 from services.common.layers import Conv2d, LayerList, Linear, Pool2d
 from services.hw_oracle.buffer import NO_BUFFER, sram_sizes
 from services.hw_oracle.compiled.records import CHIP, KINDS, LAYER, PIPELINES
@@ -68,6 +69,7 @@ def pack(networks: Sequence[LayerList]) -> Packed:
     inputs: list[int] = []
     starts, input_starts = [0], [0]
     for network in networks:
+        check_type("layers", network, LayerList)
         for layer in network.layers:
             bits, sizes = layer.bits, (0, 0, 0, 0, 0)
             if isinstance(layer, Conv2d):

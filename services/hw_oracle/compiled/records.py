@@ -58,7 +58,10 @@ LAYER_COST = np.dtype(
     _integers(MAPPED)
     + _floats(TIMED)
     # The rest is the kernel's own: shapes, bits of a value, where finish times lie, distances.
-    + _integers("channels height width value_bits finish_at column read consumed leaves all_elementwise")
+    + _integers(
+        "channels height width value_bits finish_at column place own_place next_free "
+        "read consumed leaves all_elementwise"
+    )
     + _floats("own_u0 own_u1 own_v0 own_v1 to_u0 to_u1 to_v0 to_v1 first_to_accumulator to_accumulator")
     + _floats("corner_ns first_column_ns first_row_ns inside_ns")
 )

@@ -73,7 +73,7 @@ class Scratch(threading.local):
 SCRATCH = Scratch()
 """Of the calling thread; after `run` it holds what became of each layer of the last network."""
 
-_NO_BYTES, _NO_NUMBERS = np.empty(0, np.uint8), np.empty(0, np.int64)
+_NO_BYTES, _NO_NUMBERS = np.frombuffer(b"", np.uint8), np.empty(0, np.int64)  # both as in `run_messages`
 
 
 def run(networks: Packed, chip: PackedChip, checkpoint: Checkpoint = go_on) -> Records:

@@ -35,33 +35,60 @@ READS = 16
 
 
 @part
-def place_layers(layers: Any, costs: Any) -> tuple[int, int]:
-    """Say where the finish times of each layer lie.
+def place_layers(layers: Any, inputs: Any, costs: Any) -> tuple[int, int, int]:
+    """Say where the finish times of each layer lie: where those of a layer lay that none reads any more.
+
+    What the next layers need so stays small, and near the core.
 
     Returns
     -------
     int
-        Values that `schedule_layer` needs: of all layers, and room for two more as large as the largest.
+        Values of all places; there begins the spare room.
     int
-        Work of scheduling them: some nanoseconds each.
+        Values with the spare room, of twice the largest layer.
+    int
+        Work of scheduling: some nanoseconds each.
     """
-    place, most, read = 0, 0, 0
+    most, together, read = 0, 0, 0
     for i in range(len(costs)):
         cost = costs[i]
-        cost.finish_at, cost.column = place, cost.height
+        cost.finish_at, cost.column = together, cost.height
         if cost.width <= MOST_PADDED and cost.height > 1:
             cost.column = -(-cost.height // TURN) * TURN
-        place += cost.width * cost.column
         most = max(most, cost.width * cost.column)
+        together += cost.width * cost.column
         read += cost.width * cost.column * layers[i].inputs
-    return place + 2 * most, place + 2 * most + read // READS
+    work = together + read // READS
+    places, free = 0, -1  # the free places are a chain through `next_free`
+    for i in range(len(layers)):
+        layer, cost = layers[i], costs[i]
+        if free >= 0:
+            place, free = free, costs[free].next_free
+        else:
+            place = places
+            places += 1
+        cost.place = cost.own_place = place
+        for j in range(layer.first_input, layer.first_input + layer.inputs):
+            source = inputs[j]
+            if source >= 0 and costs[source].read == i + 1 and costs[source].place >= 0:
+                costs[costs[source].place].next_free, free = free, costs[source].place
+                costs[source].place = -1  # it may be read twice
+        if cost.read == 0:
+            costs[place].next_free, free = free, place
+    if places * most > together:  # one large layer among many small ones: each has its own room
+        return together, together + 2 * most, work
+    for cost in costs:
+        cost.finish_at = cost.own_place * most
+    return places * most, (places + 2) * most, work
 
 
 @part
-def schedule_layer(layers: Any, inputs: Any, costs: Any, index: int, chip: Any, finish: Any) -> None:
+def schedule_layer(
+    layers: Any, inputs: Any, costs: Any, index: int, chip: Any, finish: Any, spare_at: int
+) -> None:
     """Fill in a layer's finish times, its first begin and its last finish.
 
-    `finish` holds the times of all layers, as `place_layers` says.
+    `finish` holds the times of layers as `place_layers` says, and spare room from place `spare_at` on.
     """
     layer, cost = layers[index], costs[index]
     source = inputs[layer.first_input]
@@ -70,8 +97,7 @@ def schedule_layer(layers: Any, inputs: Any, costs: Any, index: int, chip: Any, 
     if windowed and layer.stride == 1 and source >= 0:
         _scan(finish, cost, costs[source].finish_at, costs[source], first)
         return
-    end = costs[len(costs) - 1]
-    spare = cost.finish_at if layer.kind == CONCAT else end.finish_at + end.width * end.column
+    spare = cost.finish_at if layer.kind == CONCAT else spare_at
     for j in range(layer.inputs):
         source = inputs[layer.first_input + j]
         if source < 0:
@@ -179,12 +205,11 @@ def _join_rows(finish: Any, cost: Any) -> None:
         finish[starts + r] = start_ns
         held_up |= start_ns > finish[at + r]
         end_ns = _later(finish[last + r], end_ns + row_ns)
-    cost.finish_ns = end_ns
-    if not held_up:  # every row begins behind the one before anyway
-        return
-    now = at
-    for c in range(width):
-        passed_ns = c * cost.inside_ns
-        for r in range(column):
-            finish[now + r] = _later(finish[now + r], finish[starts + r] + passed_ns)
-        now = now + column
+    if held_up:  # else every row begins behind the one before anyway
+        now = at
+        for c in range(width):
+            passed_ns = c * cost.inside_ns
+            for r in range(column):
+                finish[now + r] = _later(finish[now + r], finish[starts + r] + passed_ns)
+            now = now + column
+    cost.finish_ns = finish[last + height - np.uint64(1)]  # to the bit what its readers see

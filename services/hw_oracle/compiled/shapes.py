@@ -31,7 +31,7 @@ MOST_BITS = 64
 
 @part
 def derive_shapes(image: Any, layers: Any, inputs: Any, costs: Any, total: Any) -> int:
-    """Fill in each layer's shape, value bits and whether it is read; sum points, MACs and parameters."""
+    """Fill in shapes and value bits, and `read`: 1 + the last reader, 0 for none; sum what totals say."""
     for size in image:
         if not 1 <= size <= MOST:
             return REFER
@@ -48,7 +48,7 @@ def derive_shapes(image: Any, layers: Any, inputs: Any, costs: Any, total: Any) 
             if not -1 <= inputs[j] < i:
                 return REFER
             if inputs[j] >= 0:
-                costs[inputs[j]].read = 1
+                costs[inputs[j]].read = i + 1
         channels, height, width = shape_of(image, costs, inputs[layer.first_input])
         weights = 0
         if layer.kind == CONV2D or layer.kind == POOL2D:
