@@ -8,7 +8,9 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-PACKAGES = ("imcnas", "torch", "ray", "hyperopt", "numpy", "grpcio", "SQLAlchemy")
+PACKAGES = (
+    "imcnas", "torch", "ray", "hyperopt", "numpy", "numba", "llvmlite", "grpcio", "protobuf", "SQLAlchemy",
+)  # fmt: skip
 
 
 def conditions() -> str:

@@ -39,7 +39,9 @@ def scan(ready: Any, finish: Any, duration_ns: float) -> None:
 
 
 def microseconds(calls: Sequence[Callable[[], Any]], repeats: int) -> list[float]:
-    """Median time of each call over some repeats, the calls taking turns."""
+    """Median time of each call over some repeats, the calls taking turns; a first turn is not counted."""
+    for call in calls:
+        call()
     times: list[list[float]] = [[] for _ in calls]
     for _ in range(repeats):
         for call, own in zip(calls, times, strict=True):
@@ -71,7 +73,8 @@ def one_by_one(name: str, networks: list[LayerList], repeats: int) -> None:
         calls = [lambda n=n, d=detail: cost.evaluate(n, CHIP, d) for n in networks]
         row(f"evaluate(), {detail}", microseconds(calls, repeats))
     some = networks[:50]
-    row("numpy reference", microseconds([lambda n=n: reference.evaluate(n, CHIP) for n in some], 3))
+    calls = [lambda n=n: reference.evaluate(n, CHIP) for n in some]
+    row(f"numpy reference, {len(some)} networks, 3 calls each", microseconds(calls, 3))
 
 
 def rate(what: str, count: int, work: Callable[[], Any], repeats: int = 5) -> None:

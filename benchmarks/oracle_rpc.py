@@ -95,7 +95,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="Of one turn.")
     parser.add_argument("--turns", type=int, default=5)
     options = parser.parse_args()
-    print(f"Conditions: {conditions()}; {options.turns} turns of {options.seconds:g} s each\n")
+    print(
+        f"Conditions: {conditions()}; {options.turns} turns of {options.seconds:g} s each, "
+        "one client, one call at a time\n"
+    )
     networks, space = paper_networks(1000), load_space("paper")
     unary = [evaluate_to_pb(n, PRESET, Detail.TOTALS) for n in networks]
     batches = [next(batches_to_pb(networks[i : i + 100], PRESET, Detail.TOTALS)) for i in range(0, 1000, 100)]
@@ -124,8 +127,9 @@ def main() -> None:
                 ),
             }  # fmt: skip
             found: dict[str, list[list[float]]] = {way: [] for way in ways}
-            for _ in range(options.turns):
-                for way, (server, call, requests, _count) in ways.items():
+            for turn in range(options.turns):
+                for way in list(ways) if turn % 2 else list(reversed(ways)):
+                    server, call, requests, _count = ways[way]
                     found[way].append(measure(server, call, requests, options.seconds))
             print(f"Request {unary[0].ByteSize()} bytes, response {response.ByteSize()} bytes\n")
             print("| call | calls | server CPU a call (us) | networks/s of a core | p50 (ms) | p99 (ms) |")

@@ -14,7 +14,9 @@ from services.common.convert import from_pb, to_pb
 from services.common.errors import (
     ErrorReport,
     ImcnasError,
+    InvalidCandidate,
     InvalidRequest,
+    Violation,
     check_type,
     error_of,
     error_report,
@@ -207,7 +209,7 @@ def candidates_from_pb(
     if not request.HasField("classes"):
         raise InvalidRequest.of(missing("classes"))
     return NumberedCandidates(
-        space=from_pb(request.space, SearchSpace, "space"),
+        space=_space(request.space),
         input_shape=from_pb(request.input_shape, Shape, "input_shape"),
         classes=request.classes,
         bits=from_pb(request.bits, Bits, "bits"),
@@ -215,6 +217,14 @@ def candidates_from_pb(
         depths=np.array(request.depths, np.int64),
         choices=np.array(request.choices, np.int64),
     )
+
+
+def _space(space: candidate_pb2.SearchSpace) -> SearchSpace:
+    try:
+        return from_pb(space, SearchSpace, "space")
+    except InvalidCandidate as error:  # it knows not where it is
+        wrong = (Violation(f"space.{v.field}", v.description) for v in error.violations)
+        raise InvalidCandidate.of(*wrong) from None
 
 
 def add_costs(costs: pb.CandidateCosts, part: CandidateCosts) -> None:

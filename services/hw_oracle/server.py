@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from services.common.candidate import MAX_BLOCKS
 from services.common.convert import from_pb, to_pb
-from services.common.errors import ImcnasError, InvalidRequest, missing, violation
+from services.common.errors import ImcnasError, InvalidRequest, Violation, missing, violation
 from services.common.layers import LayerList
 from services.common.pb.imcnas.v1 import hw_oracle_pb2 as pb
 from services.common.pb.imcnas.v1 import hw_oracle_pb2_grpc, network_pb2
@@ -124,8 +124,8 @@ class Evaluations:
             results.append(_result(evaluate, network, chip, detail))
             room -= results[-1].ByteSize()
             if room < 0:
-                wanted = f"fewer, as what is to be said of them does not fit into {MAX_MESSAGE_BYTES} bytes"
-                raise InvalidRequest.of(violation("networks", "too many", wanted, "or ask for less detail"))
+                wrong = f"the answers take more than {MAX_MESSAGE_BYTES} bytes: send fewer, or ask for less detail"
+                raise InvalidRequest.of(Violation("networks", wrong))
         return results
 
     def by_reference(self, network: network_pb2.LayerList, chip: ChipConfig, detail: Detail) -> pb.CostReport:
@@ -276,16 +276,16 @@ def _errors(request: pb.HwOracleServiceValidateRequest) -> list[ImcnasError]:
     try:
         network = from_pb(request.network, LayerList) if request.HasField("network") else None
     except ImcnasError as error:
-        found.append(error)
+        found.append(error.with_traceback(None))  # else a circle of list, error and frame, with the request
     try:
         chip = _chip(request) if request.WhichOneof("chip") else None
     except ImcnasError as error:
-        found.append(error)
+        found.append(error.with_traceback(None))
     if network and chip:
         try:
             reference.evaluate(network, chip)
         except ImcnasError as error:
-            found.append(error)
+            found.append(error.with_traceback(None))
     return found
 
 

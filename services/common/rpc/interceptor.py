@@ -77,44 +77,52 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         async def unary(request: Any, context: Any) -> Any:
             large = isinstance(request, bytes) and len(request) > LARGE_BYTES
             turn = self._large if large else nullcontext()
-            async with self._watched(labels, context), self._in_time(context), turn:
-                return await behavior(make_request(read, request), context)
+            held = [request]
+            del request  # gRPC keeps this frame as long as what it aborts with: in a circle, for a while
+            async with self._watched(labels, context) as refusals:
+                self._check_room()
+                async with self._in_time(context), turn:
+                    return await behavior(make_request(read, held.pop()), context)
+            await _abort(context, refusals)
 
         async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
             async with (
-                self._watched(labels, context),
+                self._watched(labels, context) as refusals,
                 aclosing(behavior(make_request(read, request), context)) as responses,
             ):
+                self._check_room()
                 async for response in responses:
                     yield response
+            await _abort(context, refusals)
 
         make = getattr(grpc, f"{kind}_rpc_method_handler")
         wrapped = stream if handler.response_streaming else unary
         return make(wrapped, None, handler.response_serializer)
 
     @asynccontextmanager
-    async def _watched(self, labels: tuple[str, str, str], context: Any) -> AsyncIterator[None]:
+    async def _watched(self, labels: tuple[str, str, str], context: Any) -> AsyncIterator[list[Any]]:
+        """Count and time a call; what it raises becomes the status that the list then holds."""
         self._metrics.started.labels(*labels).inc()
-        begin, code, status = perf_counter(), grpc.StatusCode.OK, None
+        begin, code, refusals = perf_counter(), grpc.StatusCode.OK, list[Any]()
         self._running += 1
         try:
-            if self._running > self._most:
-                raise Overloaded(f"{self._most} calls run already: try again later")
-            yield
+            yield refusals
         except asyncio.CancelledError:  # the client hung up, or its deadline passed
             left_s = context.time_remaining()
             late = left_s is not None and left_s <= 0
             code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
             raise
         except Exception as error:
-            status = rpc_status.to_status(to_status(error, "/".join(labels[1:])))
-            code = status.code
+            refusals.append(rpc_status.to_status(to_status(error, "/".join(labels[1:]))))
+            code = refusals[0].code
         finally:
             self._running -= 1
             self._metrics.handled.labels(*labels, code.name).inc()
             self._metrics.seconds.labels(*labels).observe(perf_counter() - begin)
-        if status is not None:  # counted before it is sent: whoever has the answer finds it in the metrics
-            await context.abort(code, status.details, status.trailing_metadata)
+
+    def _check_room(self) -> None:
+        if self._running > self._most:
+            raise Overloaded(f"{self._most} calls run already: try again later")
 
     @asynccontextmanager
     async def _in_time(self, context: Any) -> AsyncIterator[None]:
@@ -127,6 +135,16 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             if timer.expired():
                 raise DeadlineExceeded(f"not done in {limit_s} s: set a longer deadline") from None
             raise
+
+
+async def _abort(context: Any, refusals: list[Any]) -> None:
+    """Send the status of a call that was refused, once it was counted.
+
+    Not while what was raised is handled: gRPC would keep it beside its own exception, and with it, through
+    its frames, the request.
+    """
+    for status in refusals:
+        await context.abort(status.code, status.details, status.trailing_metadata)
 
 
 async def _read_all(deserializer: Callable[[Any], Any] | None, requests: Any) -> AsyncIterator[Any]:

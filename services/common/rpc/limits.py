@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 MAX_MESSAGE_BYTES = 16 * 2**20
 """Largest message sent or received; gRPC's own default is 4 MiB."""
 
@@ -10,7 +12,7 @@ MESSAGE_OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
 )
 
-LARGE_BYTES, LARGE_AT_ONCE = 2**20, 4
+LARGE_BYTES, LARGE_AT_ONCE = 2**20, max(2, os.cpu_count() or 1)
 """Requests of more bytes are read and served so many at a time: one of 16 MiB may take 500 MB once read."""
 
 KEEPALIVE_TIME_MS = 30_000

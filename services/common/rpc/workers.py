@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -35,16 +35,14 @@ class Workers:
     async def _run(self, work: Callable[[Callable[[], None]], T]) -> T:
         await self._free.acquire()
         loop = asyncio.get_running_loop()
-        ended: asyncio.Future[T] = loop.create_future()
+        ended: asyncio.Future[None] = loop.create_future()
+        outcome: list[Any] = []
 
         def end(result: Any, error: BaseException | None) -> None:
             self._free.release()
-            if ended.cancelled():
-                return
-            if error is None:
-                ended.set_result(result)
-            else:
-                ended.set_exception(error)
+            if not ended.cancelled():
+                outcome.extend((error, result))
+                ended.set_result(None)
 
         def checkpoint() -> None:
             if ended.cancelled():
@@ -58,6 +56,11 @@ class Workers:
                 failed = error
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(end, result, failed)
+            del result, failed
 
         Thread(target=call, name="worker", daemon=True).start()
-        return await ended
+        await ended
+        # No frame may hold an error that holds the frame: it would outlive the call, and its arguments with it.
+        if outcome[0] is not None:
+            raise outcome.pop(0)
+        return cast("T", outcome[1])

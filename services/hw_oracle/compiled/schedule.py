@@ -47,17 +47,18 @@ def place_layers(layers: Any, inputs: Any, costs: Any) -> tuple[int, int, int]:
     int
         Values with the spare room, of twice the largest layer.
     int
-        Work of scheduling them: some nanoseconds each.
+        Work of scheduling: some nanoseconds each.
     """
     most, together, read = 0, 0, 0
-    for i in range(len(layers)):
+    for i in range(len(costs)):
         cost = costs[i]
         cost.finish_at, cost.column = together, cost.height
         if cost.width <= MOST_PADDED and cost.height > 1:
             cost.column = -(-cost.height // TURN) * TURN
-        values = cost.width * cost.column
-        most, together, read = max(most, values), together + values, read + values * layers[i].inputs
-    work = together + 2 * most + read // READS
+        most = max(most, cost.width * cost.column)
+        together += cost.width * cost.column
+        read += cost.width * cost.column * layers[i].inputs
+    work = together + read // READS
     places, free = 0, -1  # the free places are a chain through `next_free`
     for i in range(len(layers)):
         layer, cost = layers[i], costs[i]
