@@ -6,7 +6,7 @@ time goes to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from services.common.pb.imcnas.v1 import candidate_pb2, network_pb2
 from services.common.pb.imcnas.v1 import hw_oracle_pb2 as pb
 from services.common.space import SearchSpace
 from services.hw_oracle.types import CANDIDATE_COLUMNS, CandidateCosts, ChipConfig, CostReport, Detail
+from services.hw_oracle.version import MODEL_VERSION
 
 if TYPE_CHECKING:  # what a client has no use for, and may not have
     from services.hw_oracle.candidates import NumberedCandidates
@@ -51,6 +52,7 @@ MAX_BATCH_BYTES = 4 * 2**20
 MAX_BATCH_LAYERS = 16_000
 """Layers that a client sends at a time: of so many even the fullest reports fit into one message."""
 
+_TOTALS = ("latency_ns", "area_um2", "power_w", "energy_nj", "tiles", "pes", "crossbars")
 _DETAILS: dict[Detail, Any] = {detail: number for number, detail in enumerate(Detail, 1)}
 _NUMBERED: dict[int, Detail] = {0: Detail.MODULES} | {number: detail for detail, number in _DETAILS.items()}
 
@@ -173,17 +175,14 @@ def report_to_pb(report: CostReport) -> pb.CostReport:
     """Make the message of a report."""
     if report.layers:
         return to_pb(report, pb.CostReport)
-    return pb.CostReport(
-        model_version=report.model_version,
-        chip_hash=report.chip_hash,
-        latency_ns=report.latency_ns,
-        area_um2=report.area_um2,
-        power_w=report.power_w,
-        energy_nj=report.energy_nj,
-        tiles=report.tiles,
-        pes=report.pes,
-        crossbars=report.crossbars,
-    )
+    totals = {name: getattr(report, name) for name in _TOTALS}
+    return pb.CostReport(model_version=report.model_version, chip_hash=report.chip_hash, **totals)
+
+
+def totals_to_pb(totals: Mapping[str, Any], of_chip: str) -> pb.CostReport:
+    """Make the message of a report of detail `TOTALS`, on the chip of that hash."""
+    own = {name: totals[name] for name in _TOTALS}
+    return pb.CostReport(model_version=MODEL_VERSION, chip_hash=of_chip, **own)
 
 
 def error_to_pb(error: ImcnasError) -> pb.ErrorReport:

@@ -105,8 +105,8 @@ def cost_messages(
     chip: ChipConfig,
     most_work: int = UNLIMITED,
     checkpoint: Checkpoint = go_on,
-) -> list[CostReport | None]:
-    """Totals of networks as they travel, in this thread; None where the reference has to say more.
+) -> list[dict[str, Any] | None]:
+    """Totals of networks as they travel, by name, in this thread; None where the reference has to say more.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def cost_messages(
     checkpoint : Checkpoint
         Called now and then.
     """
-    return list(_reports(run_messages(bodies, layers, pack_chip(chip), most_work, checkpoint), chip))
+    return run_messages(bodies, layers, pack_chip(chip), most_work, checkpoint)
 
 
 def _reports(totals: Records, chip: ChipConfig) -> Iterator[CostReport | None]:

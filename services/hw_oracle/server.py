@@ -37,9 +37,10 @@ from services.hw_oracle.convert import (
     detail_from_pb,
     error_to_pb,
     report_to_pb,
+    totals_to_pb,
 )
 from services.hw_oracle.metrics import OracleMetrics
-from services.hw_oracle.types import CandidateCosts, ChipConfig, Detail, chip_hash
+from services.hw_oracle.types import CandidateCosts, ChipConfig, CostReport, Detail, chip_hash
 
 SERVICE = pb.DESCRIPTOR.services_by_name["HwOracleService"].full_name
 
@@ -78,26 +79,25 @@ class Evaluations:
         checkpoint: Checkpoint = go_on,
     ) -> list[pb.CostReport | None]:
         """Make totals, faster than a cache would find them; None where the reference has to say more."""
-        begin = perf_counter()
-        reports = cost.cost_messages(*bodies_of(networks), chip, most_work, checkpoint)
-        messages = [None if report is None else report_to_pb(report) for report in reports]
-        self._metrics.chunk(perf_counter() - begin, len(messages) - messages.count(None))
+        begin, of_chip = perf_counter(), chip_hash(chip)
+        totals = cost.cost_messages(*bodies_of(networks), chip, most_work, checkpoint)
+        messages = [None if total is None else totals_to_pb(total, of_chip) for total in totals]
+        if sound := len(messages) - messages.count(None):
+            self._metrics.chunk(perf_counter() - begin, sound)
         return messages
 
     def one(self, network: network_pb2.LayerList, chip: ChipConfig, detail: Detail) -> pb.CostReport:
         """Evaluate a network, or find what it cost before."""
         if detail is Detail.TOTALS:
             (message,) = self.totals((network,), chip)
-            return self.by_reference(network, chip, detail) if message is None else message
+            return message or self.by_reference(network, chip, detail)
         packed = decode(*bodies_of((network,)))
         key = packed.content(), chip_hash(chip), detail
         message = self._cache.get(key)
         self._metrics.looked_up(message is not None)
         if message is None:
             with self._metrics.evaluation():
-                report = cost.cost_packed(packed, chip, detail)
-            if report is None:
-                return self.by_reference(network, chip, detail)
+                report = cost.cost_packed(packed, chip, detail) or _by_reference(network, chip, detail)
             message = report_to_pb(report)
             self._cache.put(key, message, 1 + len(message.layers))
         return message
@@ -124,15 +124,14 @@ class Evaluations:
             results.append(_result(evaluate, network, chip, detail))
             room -= results[-1].ByteSize()
             if room < 0:
-                wrong = f"the answers take more than {MAX_MESSAGE_BYTES} bytes: send fewer, or ask for less detail"
+                wrong = f"the answers exceed {MAX_MESSAGE_BYTES} bytes: send fewer, or ask for less detail"
                 raise InvalidRequest.of(Violation("networks", wrong))
         return results
 
     def by_reference(self, network: network_pb2.LayerList, chip: ChipConfig, detail: Detail) -> pb.CostReport:
         """Let the reference say what is wrong with a network, or what it costs after all."""
         with self._metrics.evaluation():
-            report = reference.evaluate(from_pb(network, LayerList), chip)
-        return report_to_pb(cost.trim(report, detail))
+            return report_to_pb(_by_reference(network, chip, detail))
 
     def candidates(self, batch: NumberedCandidates, checkpoint: Checkpoint) -> CandidateCosts:
         """Cost candidates."""
@@ -141,6 +140,10 @@ class Evaluations:
         refused = len(costs.errors)
         self._metrics.chunk(perf_counter() - begin, len(costs.latency_ns) - refused, refused)
         return costs
+
+
+def _by_reference(network: network_pb2.LayerList, chip: ChipConfig, detail: Detail) -> CostReport:
+    return cost.trim(reference.evaluate(from_pb(network, LayerList), chip), detail)
 
 
 def _result(

@@ -28,7 +28,10 @@ _WINDOWS = st.sampled_from([1, 1, 2, 3, 3, 5, 16, 17, 255, 256, 257, 65535, 6553
 _STRIDES = st.sampled_from([1, 1, 1, 2, 3, 16, 255, 65535, 65536, 65537, 2**20])
 _PADDINGS = st.sampled_from([0, 0, 0, 1, 2, 7, 128, 300, 65535, 65536, 2**20])
 _BITS = st.builds(
-    Bits, **dict.fromkeys(("input_bits", "weight_bits", "output_bits"), st.sampled_from([1, 2, 9, 63, 64, 65, 2**20]))
+    Bits,
+    **dict.fromkeys(
+        ("input_bits", "weight_bits", "output_bits"), st.sampled_from([1, 2, 9, 63, 64, 65, 2**20])
+    ),
 )  # fmt: skip
 
 

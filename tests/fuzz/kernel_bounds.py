@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from tests.hw_oracle.chips import chips
 
 from services.common.convert import to_pb
 from services.common.errors import ImcnasError, InvalidInput
@@ -32,7 +33,6 @@ from services.hw_oracle.convert import bodies_of
 from services.hw_oracle.types import ChipConfig, chip_hash
 from tests.fuzz.extremes import extreme_networks
 from tests.fuzz.messages import INTEGERS, changed, damaged
-from tests.hw_oracle.chips import chips
 from tests.hw_oracle.networks import networks
 
 PLAIN = os.environ.get("NUMBA_DISABLE_JIT") == "1"
@@ -116,7 +116,10 @@ def changed_messages(message: network_pb2.LayerList, chip: ChipConfig) -> None:
     wire.decode(bodies, layers)
 
 
-@example(body=st.binary(max_size=100) | MESSAGES.flatmap(lambda m: damaged(m.SerializeToString())), room=st.integers(0, 5))
+@example(
+    body=st.binary(max_size=100) | MESSAGES.flatmap(lambda m: damaged(m.SerializeToString())),
+    room=st.integers(0, 5),
+)
 def any_bytes(body: bytes, room: int) -> None:
     run.run_messages([body, body], room, pack_chip(ChipConfig()), most_work=20 * MOST_POINTS)
     wire.decode([body, body], room)

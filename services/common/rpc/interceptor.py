@@ -83,7 +83,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 self._check_room()
                 async with self._in_time(context), turn:
                     return await behavior(make_request(read, held.pop()), context)
-            await _abort(context, refusals)
+            await _abort(context, refusals)  # type: ignore[unreachable]  # mypy takes `_watched` not to swallow
+            return None
 
         async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
             async with (
@@ -93,6 +94,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 self._check_room()
                 async for response in responses:
                     yield response
+                if context.cancelled():  # to a reader of requests that looks like their end
+                    raise asyncio.CancelledError
             await _abort(context, refusals)
 
         make = getattr(grpc, f"{kind}_rpc_method_handler")

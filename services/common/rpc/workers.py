@@ -60,7 +60,7 @@ class Workers:
 
         Thread(target=call, name="worker", daemon=True).start()
         await ended
-        # No frame may hold an error that holds the frame: it would outlive the call, and its arguments with it.
+        # no frame may hold an error that holds the frame: it would outlive the call, with its arguments
         if outcome[0] is not None:
             raise outcome.pop(0)
         return cast("T", outcome[1])

@@ -157,8 +157,8 @@ def _power(layer: Any, cost: Any, chip: Any, sram: Any, input_row: int, output_r
         powers[BUFFER_WRITE] += tiles * pes * sram[input_row, 2]
 
 
-STEP = 2**25
-"""Work of one call: some tenths of a second."""
+STEP = 10**7
+"""Work of one call: some hundredths of a second."""
 
 
 def _make_cost_networks(sources: str) -> Callable[..., tuple[int, int]]:

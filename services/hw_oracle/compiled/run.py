@@ -20,6 +20,7 @@ from services.hw_oracle.compiled.records import (
     LATENCY_MODULES,
     LAYER,
     LAYER_COST,
+    OK,
     POWER_MODULES,
     TOTALS,
 )
@@ -53,6 +54,7 @@ class Scratch(threading.local):
     def __init__(self) -> None:
         self.finish = np.empty(2**15)
         self.inputs = np.empty(2**12, np.int64)
+        self.one = np.zeros(1, np.int64), np.zeros((1, 3), np.int64), np.zeros(1, TOTALS)  # end, image, total
         self._grow(64)
 
     def _grow(self, layers: int) -> None:
@@ -73,6 +75,7 @@ class Scratch(threading.local):
 SCRATCH = Scratch()
 """Of the calling thread; after `run` it holds what became of each layer of the last network."""
 
+_TOTALS = TOTALS.names or ()
 _NO_BYTES, _NO_NUMBERS = np.frombuffer(b"", np.uint8), np.empty(0, np.int64)  # both as in `run_messages`
 
 
@@ -85,31 +88,47 @@ def run(networks: Packed, chip: PackedChip, checkpoint: Checkpoint = go_on) -> R
     """
     if len(networks.layers) > len(SCRATCH.costs):  # the longest network may need more room
         SCRATCH.hold(int(np.diff(networks.starts).max()))
-    return _run(
+    totals = np.zeros(len(networks), TOTALS)
+    _run(
         (_NO_BYTES, _NO_NUMBERS, networks.images, networks.starts, networks.layers, SCRATCH.matrix,
-         networks.input_starts, networks.inputs), chip, UNLIMITED, checkpoint,
+         networks.input_starts, networks.inputs), totals, chip, UNLIMITED, checkpoint,
     )  # fmt: skip
+    return totals
 
 
 def run_messages(
     bodies: Sequence[bytes], layers: int, chip: PackedChip, most_work: int = UNLIMITED,
     checkpoint: Checkpoint = go_on,
-) -> Records:  # fmt: skip
+) -> list[dict[str, Any] | None]:  # fmt: skip
     """Cost networks as they travel (`services.hw_oracle.compiled.wire`), of at most `layers` layers each.
 
     Each of more than `most_work` (`services.hw_oracle.compiled.schedule`) is left to the reference.
+
+    Returns
+    -------
+    list of dict
+        Of each the fields of TOTALS, or None if the reference has to say more.
     """
-    data = np.frombuffer(b"".join(bodies), np.uint8)
-    ends = np.array([*accumulate(map(len, bodies))], np.int64)
     SCRATCH.hold(layers, max(map(len, bodies), default=0))
-    return _run(
-        (data, ends, np.zeros((len(bodies), 3), np.int64), _NO_NUMBERS, SCRATCH.layers, SCRATCH.matrix,
-         _NO_NUMBERS, SCRATCH.inputs), chip, most_work, checkpoint,
+    if len(bodies) == 1:  # the common case takes no memory: it would cost more than the kernel
+        data, ends, images, totals = np.frombuffer(bodies[0], np.uint8), *SCRATCH.one
+        ends[0], images[:] = len(bodies[0]), 0
+    else:
+        data = np.frombuffer(b"".join(bodies), np.uint8)
+        ends = np.array([*accumulate(map(len, bodies))], np.int64)
+        images, totals = np.zeros((len(bodies), 3), np.int64), np.zeros(len(bodies), TOTALS)
+    _run(
+        (data, ends, images, _NO_NUMBERS, SCRATCH.layers, SCRATCH.matrix, _NO_NUMBERS, SCRATCH.inputs),
+        totals, chip, most_work, checkpoint,
     )  # fmt: skip
+    named = (dict(zip(_TOTALS, values, strict=True)) for values in totals.tolist())
+    return [total if total["status"] == OK else None for total in named]
 
 
-def _run(networks: tuple[Records, ...], chip: PackedChip, most_work: int, checkpoint: Checkpoint) -> Records:
-    totals = np.zeros(len(networks[2]), TOTALS)
+def _run(
+    networks: tuple[Records, ...], totals: Records, chip: PackedChip, most_work: int, checkpoint: Checkpoint
+) -> None:
+    """Fill in the totals of networks, given in the one way or the other of the kernel."""
     done = 0
     while True:
         arguments = (
@@ -124,7 +143,7 @@ def _run(networks: tuple[Records, ...], chip: PackedChip, most_work: int, checkp
         if len(SCRATCH.finish) < room <= MOST_KEPT:
             SCRATCH.finish = np.empty(room)
         if done == len(totals):
-            return totals
+            return
         checkpoint()
 
 
