@@ -12,16 +12,7 @@ from services.hw_oracle import reference
 from services.hw_oracle.compiled.pack import Packed, Records, pack, pack_chip
 from services.hw_oracle.compiled.records import OK
 from services.hw_oracle.compiled.report import make_report, make_totals
-from services.hw_oracle.compiled.run import (
-    CHUNK,
-    SCRATCH,
-    UNLIMITED,
-    Checkpoint,
-    go_on,
-    run,
-    run_messages,
-    run_parallel,
-)
+from services.hw_oracle.compiled.run import CHUNK, SCRATCH, run, run_parallel
 from services.hw_oracle.types import ChipConfig, CostReport, Detail, chip_hash
 
 
@@ -97,30 +88,6 @@ def cost_packed(packed: Packed, chip: ChipConfig, detail: Detail) -> CostReport 
     count = len(packed.layers)
     rows = SCRATCH.costs[:count], SCRATCH.latency[:count], SCRATCH.power[:count]
     return make_report(chip, total, packed.kinds(), *rows, detail)
-
-
-def cost_messages(
-    bodies: Sequence[bytes],
-    layers: int,
-    chip: ChipConfig,
-    most_work: int = UNLIMITED,
-    checkpoint: Checkpoint = go_on,
-) -> list[dict[str, Any] | None]:
-    """Totals of networks as they travel, by name, in this thread; None where the reference has to say more.
-
-    Parameters
-    ----------
-    bodies : sequence of bytes
-        imcnas.v1.LayerList messages.
-    layers : int
-        Of the longest of them.
-    chip : ChipConfig
-    most_work : int
-        What is more work has None, too.
-    checkpoint : Checkpoint
-        Called now and then.
-    """
-    return run_messages(bodies, layers, pack_chip(chip), most_work, checkpoint)
 
 
 def _reports(totals: Records, chip: ChipConfig) -> Iterator[CostReport | None]:

@@ -25,7 +25,8 @@ from services.hw_oracle import cost, local, reference
 from services.hw_oracle.cache import LruCache
 from services.hw_oracle.candidates import NumberedCandidates, cost_chunk
 from services.hw_oracle.compiled.ahead import compile_ahead
-from services.hw_oracle.compiled.run import UNLIMITED, Checkpoint, cores, go_on
+from services.hw_oracle.compiled.pack import pack_chip
+from services.hw_oracle.compiled.run import UNLIMITED, Checkpoint, cores, go_on, run_messages
 from services.hw_oracle.compiled.wire import decode
 from services.hw_oracle.convert import (
     MAX_CANDIDATES,
@@ -79,9 +80,9 @@ class Evaluations:
         checkpoint: Checkpoint = go_on,
     ) -> list[pb.CostReport | None]:
         """Make totals, faster than a cache would find them; None where the reference has to say more."""
-        begin, of_chip = perf_counter(), chip_hash(chip)
-        totals = cost.cost_messages(*bodies_of(networks), chip, most_work, checkpoint)
-        messages = [None if total is None else totals_to_pb(total, of_chip) for total in totals]
+        begin, packed = perf_counter(), pack_chip(chip)
+        totals = run_messages(*bodies_of(networks), packed, most_work, checkpoint)
+        messages = [None if total is None else totals_to_pb(total, packed.hash) for total in totals]
         if sound := len(messages) - messages.count(None):
             self._metrics.chunk(perf_counter() - begin, sound)
         return messages

@@ -19,8 +19,10 @@ from services.common.network_json import network_from_json
 from services.common.pb.imcnas.v1 import candidate_pb2, network_pb2
 from services.common.pb.imcnas.v1 import hw_oracle_pb2 as oracle_pb2
 from services.common.space import SearchSpace, load_space
-from services.hw_oracle import cost, reference
+from services.hw_oracle import reference
 from services.hw_oracle.candidates import NumberedCandidates, cost_chunk
+from services.hw_oracle.compiled.pack import pack_chip
+from services.hw_oracle.compiled.run import run_messages
 from services.hw_oracle.convert import (
     MAX_CHIP_BYTES,
     MAX_NETWORK_BYTES,
@@ -51,9 +53,9 @@ def test_bytes_in_a_number_s_place_are_no_zero() -> None:
     layer = network_pb2.Layer(conv2d=network_pb2.Conv2d.FromString(conv.SerializeToString() + empty_padding))
     sound = network_pb2.LayerList(input_shape=SHAPE, layers=[network_pb2.Layer(conv2d=conv)])
     odd = network_pb2.LayerList(input_shape=SHAPE, layers=[layer])
-    (wanted,) = cost.cost_messages(*bodies_of([sound]), ChipConfig())
+    (wanted,) = run_messages(*bodies_of([sound]), pack_chip(ChipConfig()))
     assert wanted is not None
-    assert cost.cost_messages(*bodies_of([odd]), ChipConfig()) in ([None], [wanted])
+    assert run_messages(*bodies_of([odd]), pack_chip(ChipConfig())) in ([None], [wanted])
 
 
 def test_an_adder_that_takes_nearly_all_energy_costs_the_total_no_digits() -> None:
@@ -107,7 +109,9 @@ def test_a_batch_in_the_kernel_looks_between_steps_whether_anyone_waits() -> Non
     wide = network_pb2.LayerList(input_shape=network_pb2.Shape(channels=1, height=2048, width=2048))
     wide.layers.add(conv2d=network_pb2.Conv2d(inputs=[-1], out_channels=1, kernel_size=1))
     looks: list[int] = []
-    reports = cost.cost_messages(*bodies_of([wide] * 7), ChipConfig(), checkpoint=lambda: looks.append(1))
+    reports = run_messages(
+        *bodies_of([wide] * 7), pack_chip(ChipConfig()), checkpoint=lambda: looks.append(1)
+    )
     assert len(looks) == 2
     assert len(reports) == 7
     assert all(report == reports[0] for report in reports)
@@ -116,7 +120,7 @@ def test_a_batch_in_the_kernel_looks_between_steps_whether_anyone_waits() -> Non
         raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        cost.cost_messages(*bodies_of([wide] * 7), ChipConfig(), checkpoint=nobody_waits)
+        run_messages(*bodies_of([wide] * 7), pack_chip(ChipConfig()), checkpoint=nobody_waits)
 
 
 def test_networks_and_candidates_that_the_reference_costs_are_looked_after_one_by_one() -> None:

@@ -19,7 +19,7 @@ from services.hw_oracle.device import read_power_w
 from services.hw_oracle.pe import make_pe
 from services.hw_oracle.placement import positions
 from services.hw_oracle.tile import make_tile
-from services.hw_oracle.types import ChipConfig, GroupedMapping, PimType, Placement
+from services.hw_oracle.types import ChipConfig, GroupedMapping, PimType, Placement, chip_hash
 
 Records = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
@@ -104,6 +104,8 @@ class PackedChip:
 
     Parameters
     ----------
+    hash : str
+        `chip_hash` of the chip.
     record : (1,) CHIP
     cells : (4, tiles) float64
         Row + column, row - column, distance to the accumulator and place in row-major order of each tile.
@@ -111,6 +113,7 @@ class PackedChip:
         Area in um2, read and write power in W of a buffer by size.
     """
 
+    hash: str
     record: Records
     cells: npt.NDArray[np.float64]
     sram: npt.NDArray[np.float64]
@@ -172,7 +175,7 @@ def pack_chip(chip: ChipConfig) -> PackedChip:
         "output_size_kb": chip.buffer.output_size_kb or 0.0,
     }.items():
         record[name] = value
-    return PackedChip(record, _cells(chip), table)
+    return PackedChip(chip_hash(chip), record, _cells(chip), table)
 
 
 def _cells(chip: ChipConfig) -> npt.NDArray[np.float64]:

@@ -280,7 +280,7 @@ def test_metrics_of_all_four_kinds_of_call_carry_their_type() -> None:
             return handler
 
         wrapped = await caller.intercept_service(continuation, details)
-        context = SimpleNamespace(time_remaining=lambda: 1.0)
+        context = SimpleNamespace(time_remaining=lambda: 1.0, cancelled=lambda: False)
         kind = next(
             k for k in ("unary_unary", "unary_stream", "stream_unary", "stream_stream") if getattr(wrapped, k)
         )
@@ -441,7 +441,7 @@ def test_large_requests_are_read_a_few_at_a_time() -> None:
 
         caller = interceptor.CallInterceptor(interceptor.CallMetrics(CollectorRegistry()), most=100)
         wrapped = await caller.intercept_service(continuation, SimpleNamespace(method="/p.Service/Call"))
-        context = SimpleNamespace(time_remaining=lambda: 60.0)
+        context = SimpleNamespace(time_remaining=lambda: 60.0, cancelled=lambda: False)
         large, small = bytes(LARGE_BYTES + 1), bytes(LARGE_BYTES)
         sent = [large] * (LARGE_AT_ONCE + 2) + [small]
         calls = [asyncio.create_task(wrapped.unary_unary(request, context)) for request in sent]
