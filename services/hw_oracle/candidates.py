@@ -133,7 +133,7 @@ def _cost_one(batch: NumberedCandidates, choices: list[int], total: Records) -> 
     try:
         for place, choice in enumerate(choices):
             if not 0 <= choice < len(blocks):
-                raise InvalidCandidate.of(violation(f"choices[{place}]", choice, f"0 to {len(blocks) - 1}"))
+                raise InvalidCandidate.of(violation(f"blocks[{place}]", choice, f"0 to {len(blocks) - 1}"))
         candidate = space.candidate(tuple(blocks[choice] for choice in choices))
         space.check(candidate)
         network = candidate_layers(candidate, batch.input_shape, batch.classes, batch.bits)

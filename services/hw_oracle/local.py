@@ -89,7 +89,7 @@ def chips() -> tuple[ChipInfo, ...]:
 
 def chip(name: str) -> ChipConfig:
     """All of a chip that comes with the oracle; NotFound if there is none of that name."""
-    return preset(name)
+    return preset(name, "name")
 
 
 def info() -> OracleInfo:
@@ -97,13 +97,13 @@ def info() -> OracleInfo:
     return OracleInfo(version=__version__, model_version=MODEL_VERSION, presets=PRESETS)
 
 
-def preset(chip: ChipConfig | str) -> ChipConfig:
-    """Load a preset by its name alone: a caller elsewhere opens no files here."""
+def preset(chip: ChipConfig | str, field: str = "preset") -> ChipConfig:
+    """Load a preset by its name alone, which came in `field`: a caller elsewhere opens no files here."""
     if isinstance(chip, ChipConfig):
         return chip
     check_type("chip", chip, str, ChipConfig)
     if chip not in PRESETS:
-        wrong = violation("preset", chip, one_of(PRESETS, chip))
+        wrong = violation(field, chip, one_of(PRESETS, chip))
         raise NotFound(str(wrong), [wrong])
     return _preset(chip).chip
 

@@ -1835,7 +1835,7 @@ Global___HwOracleServiceEvaluateCandidatesResponse: _TypeAlias = HwOracleService
 
 @_typing.final
 class HwOracleServiceEvaluateStreamRequest(_message.Message):
-    """One network of a stream."""
+    """One network of a stream. A wrong network is answered as such; a wrong chip ends the stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

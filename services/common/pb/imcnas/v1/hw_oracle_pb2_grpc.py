@@ -110,7 +110,7 @@ class HwOracleServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Validate(self, request, context):
-        """Says everything that is wrong with a network, a chip, or the two together; evaluates nothing.
+        """Says what is wrong with a network, a chip, or, where each is right by itself, the two together.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

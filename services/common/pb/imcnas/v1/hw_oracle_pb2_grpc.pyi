@@ -42,7 +42,7 @@ class HwOracleServiceStub:
     EvaluateStream: _grpc.StreamStreamMultiCallable[_hw_oracle_pb2.HwOracleServiceEvaluateStreamRequest, _hw_oracle_pb2.HwOracleServiceEvaluateStreamResponse]
     """Evaluates networks as they come, and answers each in order."""
     Validate: _grpc.UnaryUnaryMultiCallable[_hw_oracle_pb2.HwOracleServiceValidateRequest, _hw_oracle_pb2.HwOracleServiceValidateResponse]
-    """Says everything that is wrong with a network, a chip, or the two together; evaluates nothing."""
+    """Says what is wrong with a network, a chip, or, where each is right by itself, the two together."""
     ListChips: _grpc.UnaryUnaryMultiCallable[_hw_oracle_pb2.HwOracleServiceListChipsRequest, _hw_oracle_pb2.HwOracleServiceListChipsResponse]
     """Lists the chips that the oracle knows by name."""
     GetChip: _grpc.UnaryUnaryMultiCallable[_hw_oracle_pb2.HwOracleServiceGetChipRequest, _hw_oracle_pb2.HwOracleServiceGetChipResponse]
@@ -64,7 +64,7 @@ class HwOracleServiceAsyncStub(HwOracleServiceStub):
     EvaluateStream: _aio.StreamStreamMultiCallable[_hw_oracle_pb2.HwOracleServiceEvaluateStreamRequest, _hw_oracle_pb2.HwOracleServiceEvaluateStreamResponse]  # type: ignore[assignment]
     """Evaluates networks as they come, and answers each in order."""
     Validate: _aio.UnaryUnaryMultiCallable[_hw_oracle_pb2.HwOracleServiceValidateRequest, _hw_oracle_pb2.HwOracleServiceValidateResponse]  # type: ignore[assignment]
-    """Says everything that is wrong with a network, a chip, or the two together; evaluates nothing."""
+    """Says what is wrong with a network, a chip, or, where each is right by itself, the two together."""
     ListChips: _aio.UnaryUnaryMultiCallable[_hw_oracle_pb2.HwOracleServiceListChipsRequest, _hw_oracle_pb2.HwOracleServiceListChipsResponse]  # type: ignore[assignment]
     """Lists the chips that the oracle knows by name."""
     GetChip: _aio.UnaryUnaryMultiCallable[_hw_oracle_pb2.HwOracleServiceGetChipRequest, _hw_oracle_pb2.HwOracleServiceGetChipResponse]  # type: ignore[assignment]
@@ -113,7 +113,7 @@ class HwOracleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _hw_oracle_pb2.HwOracleServiceValidateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_hw_oracle_pb2.HwOracleServiceValidateResponse, _abc.Awaitable[_hw_oracle_pb2.HwOracleServiceValidateResponse]]:
-        """Says everything that is wrong with a network, a chip, or the two together; evaluates nothing."""
+        """Says what is wrong with a network, a chip, or, where each is right by itself, the two together."""
 
     @_abc_1.abstractmethod
     def ListChips(
