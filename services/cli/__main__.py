@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from services import __version__
-from services.cli import chips, evaluate, report, search, serve, space
+from services.cli import chips, data, evaluate, report, search, serve, space
 from services.common.errors import ImcnasError
 
 EXIT_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
@@ -57,6 +57,7 @@ app.command("report")(report.command)
 app.command("evaluate")(evaluate.command)
 app.command("space")(space.command)
 app.add_typer(chips.app, name="chips")
+app.add_typer(data.app, name="data")
 app.command("serve")(serve.command)
 
 

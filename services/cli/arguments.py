@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from services.common.errors import InvalidRequest, violation
 from services.common.layers import Shape
+
+if TYPE_CHECKING:
+    from services.trainer.data import Registry
 
 
 def parse_image(text: str) -> Shape:
@@ -22,3 +26,23 @@ def parse_image(text: str) -> Shape:
         raise InvalidRequest.of(violation("--image", text, wanted))
     channels, height, width = map(int, match.groups())
     return Shape(channels=channels, height=height, width=width)
+
+
+def find_dataset(text: str) -> tuple[str, Registry]:
+    """Read the name of a data set, or KIND:PATH: its name, and the registry of this machine that has it.
+
+    Raises
+    ------
+    InvalidRequest
+        An unknown kind, or a setting in the environment that is wrong.
+    NotFound
+        Nothing is at the path.
+    """
+    from services.common.settings import TrainerSettings, read_settings
+    from services.trainer.data import Registry, locate
+
+    folder = read_settings(TrainerSettings).data
+    if ":" not in text:
+        return text, Registry(folder)
+    located = locate(text)
+    return located.name, Registry(folder, [located])
