@@ -67,9 +67,7 @@ class _Reader:
             self._refuse("x_test", f"has images of another shape than x_train: {sorted(shapes)}")
         check_bytes(self._path, sum(len(part[1]) for part in read), shapes.pop())
         images, labels = (np.concatenate([part[i] for part in read]) for i in (0, 1))
-        groups = None
-        if all(part[2] is not None for part in read):
-            groups = np.concatenate([part[2] for part in read])
+        groups = self._groups([part[2] for part in read], len(labels))
         names, labels = self._class_names(labels, len(read[0][1]))
         height, width = images.shape[2:]
         side = min(height, width)
@@ -109,6 +107,16 @@ class _Reader:
                 self._refuse(key, f"is {array.dtype} of {array.shape}, wanted {len(images)} integers")
         pixels = np.ascontiguousarray(images.reshape(shape).transpose(0, 3, 1, 2))
         return pixels, labels.astype(np.int64), None if group is None else group.astype(np.int64)
+
+    def _groups(self, parts: list[Indices | None], count: int) -> Indices | None:
+        """Give groups numbers from 0; an image of a test part without groups is its own."""
+        given = [part for part in parts if part is not None]
+        if not given:
+            return None
+        if parts[0] is None:
+            self._refuse("group_train", "is missing, wanted it beside group_test")
+        _, known = np.unique(np.concatenate(given), return_inverse=True)
+        return np.concatenate([known, known.max() + 1 + np.arange(count - len(known))])
 
     def _class_names(self, labels: Indices, train: int) -> tuple[tuple[str, ...], Indices]:
         """Name the labels that occur in training, and number them from 0."""
