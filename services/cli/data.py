@@ -61,24 +61,24 @@ def list_datasets(as_json: Annotated[bool, AS_JSON] = False) -> None:
             with MESSAGES.status(f"Reading {name}"):
                 info = registry.load(name).info
             rows.append({"name": name, "state": "ready", "info": info, "text": info.description})
-        except NotFound as error:
-            text = f"{OFFICIAL[name].about}. {registry.how_to_get(name)}" if name in OFFICIAL else str(error)
-            rows.append({"name": name, "state": "not here", "info": None, "text": text})
-        except InvalidDataset as error:
-            rows.append({"name": name, "state": "damaged", "info": None, "text": str(error)})
+        except (NotFound, InvalidDataset) as error:
+            state, text = "damaged", str(error)
+            if not registry.find(name):
+                state = "not here"
+                text = f"{OFFICIAL[name].about}. To get it: {registry.how_to_get(name)}"
+            rows.append({"name": name, "state": state, "info": None, "text": text})
     if as_json:
         print(json.dumps([r | {"info": asdict(r["info"]) if r["info"] else None} for r in rows]))
         return
     wide = max(len(row["name"]) for row in rows)
-    print(f"{'NAME':{wide}}  {'IMAGE':8}  {'CLASSES':>7}  {'TRAIN':>7}  {'VALID.':>7}  {'TEST':>7}  ABOUT")
+    print(f"{'NAME':{wide}}  {'IMAGE':8}  {'CLASSES':>7}  {'TRAIN':>7}  {'VALID.':>7}  {'TEST':>7}")
     for row in rows:
-        info = row["info"]
-        if info:
+        figures = row["state"]
+        if info := row["info"]:
             sizes = (info.classes, info.train_images, info.validation_images, info.test_images)
             figures = f"{info.input_shape!s:8}  " + "  ".join(f"{size:>7,}" for size in sizes)
-        else:
-            figures = f"{row['state']:44}"
-        _print_wrapped(f"{row['name']:{wide}}  {figures}  ", row["text"])
+        print(f"{row['name']:{wide}}  {figures}")
+        _print_wrapped("    ", row["text"])
 
 
 @app.command("check")

@@ -18,7 +18,11 @@ def test_list_names_every_data_set_with_its_sizes_or_how_to_get_it(imcnas: Comma
     write_folder(tmp_path / "data" / "pets")
     code, out, _ = imcnas("data", "list")
     assert code == 0
-    for row in ("digits       1x8x8          10    1,000      400      397", "cifar10      3x32x32", "pets "):
+    for row in (
+        "digits       1x8x8          10    1,000      400      397",
+        "cifar10      3x32x32",
+        "\npets ",
+    ):
         assert row in out
     assert "asl          not here" in out
     assert "kaggle datasets download -d datamunge/sign-language-mnist --unzip -p data" in " ".join(
@@ -29,6 +33,8 @@ def test_list_names_every_data_set_with_its_sizes_or_how_to_get_it(imcnas: Comma
 def test_list_tells_a_damaged_file_among_the_others(imcnas: Command, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "mine.npz").write_bytes(b"half")
+    (tmp_path / "data" / "sign_mnist_train.csv").write_text("")
+    write_folder(tmp_path / "data" / "pets" / "test")
     code, out, _ = imcnas("data", "list", "--json")
     rows = {row["name"]: row for row in json.loads(out)}
     assert code == 0
@@ -36,6 +42,8 @@ def test_list_tells_a_damaged_file_among_the_others(imcnas: Command, tmp_path: P
     assert "mine.npz: cannot be read" in rows["mine"]["text"]
     assert rows["digits"]["info"]["train_images"] == 1000
     assert rows["ckplus"]["state"] == "not here"
+    assert "begins with ''" in rows["asl"]["text"]
+    assert "train: is missing" in rows["pets"]["text"]
 
 
 def test_the_data_folder_is_a_setting(
@@ -80,7 +88,10 @@ def test_check_exits_with_1_where_variants_are_on_both_sides(imcnas: Command, tm
     [
         (("check", "cifr10"), "did you mean cifar10?"),
         (("check", "cifar10"), "looked for data/cifar-10-batches-bin). To get it: imcnas data fetch cifar10"),
-        (("check", "../x"), "wanted the name of a data set, without a path"),
+        (
+            ("check", "../x"),
+            "files are found by name in the trainer's data folder (IMCNAS_TRAINER_DATA), never by path",
+        ),
         (("check", "npz:nope.npz"), "nope.npz: is missing, wanted files to read"),
         (("check", "zip:x"), "one of cifar10, asl, ckplus, folder, npz"),
         (("fetch", "asl"), "kaggle datasets download"),

@@ -103,10 +103,11 @@ def fetch(archive: Archive, folder: Path, progress: Any = None) -> Path:
         target = _unpack(archive, Path(path), folder)
         Path(path).unlink()
     except requests.RequestException as error:
-        cause = type(error).__name__
-        raise Unavailable(
-            f"cannot download {archive.url} ({cause}: {error}); try again, {by_hand}"
-        ) from error
+        cause: object = type(error).__name__  # its text is long and of no help
+        if error.response is not None:
+            cause = error
+            error.response.close()  # pooch leaves it open
+        raise Unavailable(f"cannot download {archive.url} ({cause}); try again, {by_hand}") from error
     except OSError as error:
         raise Unavailable(f"cannot write into {folder}: {error.strerror or error}") from error
     except ValueError as error:  # pooch: another hash

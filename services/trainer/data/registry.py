@@ -159,10 +159,8 @@ class Registry:
 
         Raises
         ------
-        InvalidRequest
-            What is given is no name: a path, for instance.
         NotFound
-            No data set of that name, or its files are not there: says how to get them.
+            No data set of that name, as of a path, or its files are not there: says how to get them.
         InvalidDataset
             A file is damaged.
         """
@@ -189,10 +187,6 @@ class Registry:
         return OFFICIAL[name].get.format(folder=self.folder or f"the folder that {SETTING} names")
 
     def _read(self, name: str) -> Dataset:
-        if not NAME.fullmatch(name):
-            wanted = "the name of a data set, without a path: letters, digits and . _ + -"
-            fix = f"files are found by name in the trainer's data folder ({SETTING})"
-            raise InvalidRequest.of(violation("dataset", name, wanted, fix))
         if located := self.find(name):
             try:
                 return located.read(name, located.path)
@@ -200,9 +194,9 @@ class Registry:
                 text = f"cannot be read: {error.strerror or error}"
                 raise InvalidDataset.of(Violation(str(error.filename or located.path), text)) from error
         if name not in OFFICIAL:
-            raise NotFound.of(
-                violation("dataset", name, one_of({**OFFICIAL, **dict.fromkeys(self.names())}, name))
-            )
+            known = one_of(dict.fromkeys((*OFFICIAL, *self.names())), name)
+            path = f"files are found by name in the trainer's data folder ({SETTING}), never by path"
+            raise NotFound.of(violation("dataset", name, known, "" if NAME.fullmatch(name) else path))
         if not OFFICIAL[name].places:
             return OFFICIAL[name].read(name, Path())
         places = " and ".join(str((self.folder or Path()) / place) for place in OFFICIAL[name].places)

@@ -109,7 +109,9 @@ OUTSIDE = [
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_a_path_is_no_name(folder: Path, name: str) -> None:
     (folder.parent / "mine.npz").write_bytes(b"")
-    with pytest.raises(InvalidRequest, match="wanted the name of a data set, without a path"):
+    with pytest.raises(
+        NotFound, match=r"wanted one of digits, .*; files are found by name .*, never by path"
+    ):
         Registry(folder).load(name)
 
 

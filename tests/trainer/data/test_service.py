@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.common.candidate import parse_candidate
-from services.common.errors import InvalidDataset, InvalidRequest, NotFound
+from services.common.errors import InvalidDataset, NotFound
 from services.common.settings import TrainerSettings
 from services.trainer.client import Trainer
 from services.trainer.data import Registry
@@ -54,7 +54,7 @@ def test_a_data_set_of_the_folder_is_described_and_trained_on(trainer: Trainer) 
 @pytest.mark.parametrize("ask", [evaluate, Trainer.dataset])
 @pytest.mark.parametrize("name", ["../private", "folder:../private", "npz:/etc/passwd", "/etc", "..", "a/b"])
 def test_a_path_is_refused(trainer: Trainer, ask: Callable[[Trainer, str], object], name: str) -> None:
-    with pytest.raises(InvalidRequest, match="wanted the name of a data set, without a path"):
+    with pytest.raises(NotFound, match=r"files are found by name .*, never by path"):
         ask(trainer, name)
 
 
