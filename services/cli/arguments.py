@@ -34,15 +34,26 @@ def find_dataset(text: str) -> tuple[str, Registry]:
     Raises
     ------
     InvalidRequest
-        An unknown kind, or a setting in the environment that is wrong.
+        A path without its kind, an unknown kind, or a setting in the environment that is wrong.
     NotFound
         Nothing is at the path.
     """
-    from services.common.settings import TrainerSettings, read_settings
     from services.trainer.data import Registry, locate
 
-    folder = read_settings(TrainerSettings).data
+    registry = datasets_here()
     if ":" not in text:
-        return text, Registry(folder)
+        if "/" in text or text.endswith(".npz"):
+            kind = "npz" if text.endswith(".npz") else "folder"
+            wanted = "a name (imcnas data list), or KIND:PATH"
+            raise InvalidRequest.of(violation("dataset", text, wanted, f"perhaps {kind}:{text}"))
+        return text, registry
     located = locate(text)
-    return located.name, Registry(folder, [located])
+    return located.name, Registry(registry.folder, [located])
+
+
+def datasets_here() -> Registry:
+    """Give the registry of this machine's data folder."""
+    from services.common.settings import TrainerSettings, read_settings
+    from services.trainer.data import Registry
+
+    return Registry(read_settings(TrainerSettings).data)

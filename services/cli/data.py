@@ -51,10 +51,10 @@ def list_datasets(as_json: Annotated[bool, AS_JSON] = False) -> None:
 
       imcnas data list
     """
-    from services.cli.arguments import find_dataset
+    from services.cli.arguments import datasets_here
     from services.trainer.data.registry import OFFICIAL
 
-    _, registry = find_dataset("")
+    registry = datasets_here()
     rows: list[dict[str, Any]] = []
     for name in dict.fromkeys((*OFFICIAL, *registry.names())):
         try:
@@ -132,12 +132,12 @@ def fetch(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a da
 
       imcnas data fetch asl
     """
-    from services.cli.arguments import find_dataset
+    from services.cli.arguments import datasets_here
     from services.trainer.data.fetch import CIFAR10, is_fetched
     from services.trainer.data.fetch import fetch as download
     from services.trainer.data.registry import OFFICIAL
 
-    _, registry = find_dataset("")
+    registry = datasets_here()
     folder = registry.folder or Path()
     if name != "cifar10":
         if name in OFFICIAL and OFFICIAL[name].places and not registry.find(name):

@@ -88,10 +88,8 @@ def test_check_exits_with_1_where_variants_are_on_both_sides(imcnas: Command, tm
     [
         (("check", "cifr10"), "did you mean cifar10?"),
         (("check", "cifar10"), "looked for data/cifar-10-batches-bin). To get it: imcnas data fetch cifar10"),
-        (
-            ("check", "../x"),
-            "files are found by name in the trainer's data folder (IMCNAS_TRAINER_DATA), never by path",
-        ),
+        (("check", "../x"), "wanted a name (imcnas data list), or KIND:PATH; perhaps folder:../x"),
+        (("check", "x.npz"), "perhaps npz:x.npz"),
         (("check", "npz:nope.npz"), "nope.npz: is missing, wanted files to read"),
         (("check", "zip:x"), "one of cifar10, asl, ckplus, folder, npz"),
         (("fetch", "asl"), "kaggle datasets download"),

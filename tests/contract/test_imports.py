@@ -62,7 +62,7 @@ def test_the_oracle_serves_without_torch_and_ray():
 
 @pytest.mark.slow
 def test_the_command_shows_its_help_without_loading_anything_heavy():
-    assert not loaded_by(["services.cli.__main__"]) & (HEAVY | {"numpy", "grpc"})
+    assert not loaded_by(["services.cli.__main__"]) & (HEAVY | {"numpy", "grpc", "PIL", "pooch"})
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,7 +80,7 @@ def check_dataset(dataset: Dataset) -> DatasetCheck:
         part: tuple(np.bincount(dataset.labels[i], minlength=len(dataset.class_names)).tolist())
         for part, i in dataset.parts.items()
     }
-    in_training = {dataset.images[i].tobytes() for i in dataset.train}
+    in_training = {_digest(dataset, i) for i in dataset.train}
     judged = {part: _judge(dataset, dataset.parts[part], in_training) for part in JUDGED}
     groups, shared = None, 0
     if dataset.groups is not None:
@@ -100,11 +101,15 @@ def _judge(dataset: Dataset, part: Indices, in_training: set[bytes]) -> PartChec
     index, correlation = nearest(dataset.images, dataset.train, standardised(dataset.images[some]))
     labels = dataset.labels[part]
     return PartCheck(
-        identical_images=sum(dataset.images[i].tobytes() in in_training for i in part),
+        identical_images=sum(_digest(dataset, i) in in_training for i in part),
         twins_frac=float(np.mean(correlation > TWIN_CORRELATION)),
         neighbour_accuracy_frac=float(np.mean(dataset.labels[index] == dataset.labels[some])),
         majority_frac=float(np.bincount(labels).max() / len(labels)),
     )
+
+
+def _digest(dataset: Dataset, index: int) -> bytes:
+    return hashlib.sha256(dataset.images[index].data).digest()
 
 
 def _findings(

@@ -128,6 +128,8 @@ def make_dataset(
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
         array.flags.writeable = False
+    if groups is not None:
+        groups.flags.writeable = False
     if augmentation != Augmentation():  # the default came later than the first fingerprints
         digest.update(repr(sorted(asdict(augmentation).items())).encode())
     mean, deviation = channel_statistics(images, split.train)

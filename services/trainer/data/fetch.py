@@ -6,8 +6,10 @@ import os
 import shutil
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from gzip import BadGzipFile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -124,7 +126,7 @@ def _unpack(archive: Archive, path: Path, folder: Path) -> Path:
             with tarfile.open(path, "r:gz") as tar:
                 for member in tar:
                     _extract(archive, path, tar, member, Path(temporary))
-        except (tarfile.TarError, EOFError, OSError) as error:
+        except (tarfile.TarError, EOFError, BadGzipFile, zlib.error) as error:
             raise InvalidDataset.of(
                 Violation(str(path), f"cannot be unpacked: {error}; remove it")
             ) from error

@@ -28,6 +28,7 @@ from services.trainer.data.folder import PIXELS_PER_SHIFT
 from services.trainer.data.split import split_all, split_train
 
 KEYS = "x_train, y_train, x_test and y_test, or x and y"
+WANTED = f"an .npz file with {KEYS}"
 PIXELS = "uint8 images, N x side x side or N x side x side x channels (1 or 3), with sides of 4 to 512"
 MAX_CLASSES = 1000
 MAX_LABEL_BYTES = 2**26
@@ -47,8 +48,10 @@ def read_npz(name: str, path: Path) -> Dataset:
         It is no archive, a key is missing, an array has another type or shape, or holds pickled objects.
     """
     if not path.is_file():
-        raise NotFound.of(missing(str(path), f"an .npz file with {KEYS}"))
-    with reading(path, f"an .npz file with {KEYS}"), zipfile.ZipFile(path) as archive:
+        raise NotFound.of(missing(str(path), WANTED))
+    with reading(path, WANTED):
+        archive = zipfile.ZipFile(path)
+    with archive:
         return _Reader(path, archive).dataset(name)
 
 
@@ -99,7 +102,7 @@ class _Reader:
         images, labels = self._array(f"x{part}", MAX_BYTES), self._array(f"y{part}")
         shape = images.shape if images.ndim == 4 else (*images.shape, 1)
         sides_fit = len(shape) == 4 and all(4 <= side <= 512 for side in shape[1:3]) and shape[3] in (1, 3)
-        if images.dtype != np.uint8 or not sides_fit:
+        if images.dtype != np.uint8 or not sides_fit or not len(images):
             self._refuse(f"x{part}", f"is {images.dtype} of {images.shape}, wanted {PIXELS}")
         group = self._array(f"group{part}") if f"group{part}" in self._keys else None
         for key, array in ((f"y{part}", labels), (f"group{part}", group)):
@@ -146,20 +149,18 @@ class _Reader:
         """Read one array, after its header said that it is plain and of bounded size."""
         if key not in self._keys:
             raise InvalidDataset.of(missing(f"{self._path}: {key}", KEYS))
-        with self._archive.open(f"{key}.npy") as file:
-            if np.lib.format.read_magic(file) != (1, 0):  # later ones may have headers of gigabytes
-                self._refuse(
-                    key, "is of a version of the NPY format other than 1.0; write it with numpy.savez"
-                )
-            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-        if dtype.hasobject or dtype.names:
-            self._refuse(key, f"holds {dtype}, wanted plain numbers or texts: pickles are never opened")
-        if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > limit:
-            self._refuse(
-                key, f"is {dtype} of {shape}, wanted at most {limit:,} bytes; use fewer or smaller images"
-            )
-        with self._archive.open(f"{key}.npy") as file:
-            array: Array = np.lib.format.read_array(file, allow_pickle=False)
+        with reading(self._path, WANTED):
+            with self._archive.open(f"{key}.npy") as file:
+                if np.lib.format.read_magic(file) != (1, 0):  # later ones may have headers of gigabytes
+                    self._refuse(key, "is not of version 1.0 of the NPY format; write it with numpy.savez")
+                shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            if dtype.hasobject or dtype.names:
+                self._refuse(key, f"holds {dtype}, wanted plain numbers or texts: pickles are never opened")
+            if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > limit:
+                wanted = f"at most {limit:,} bytes; use fewer or smaller images"
+                self._refuse(key, f"is {dtype} of {shape}, wanted {wanted}")
+            with self._archive.open(f"{key}.npy") as file:
+                array: Array = np.lib.format.read_array(file, allow_pickle=False)
         return array
 
     def _refuse(self, key: str, text: str) -> None:

@@ -10,6 +10,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from os.path import exists  # unlike Path.exists, False where one may not look
 from pathlib import Path
 
 from services.common.errors import (
@@ -122,8 +123,8 @@ def locate(text: str) -> Located:
         wanted = f"a name, or KIND:PATH with a kind that is {one_of(FILES, kind)}"
         raise InvalidRequest.of(violation("dataset", text, wanted))
     path = Path(place).expanduser()
-    if not place or not path.exists():
-        raise NotFound.of(missing(str(path) if place else text, "files to read; no such path"))
+    if not place or not exists(path):
+        raise NotFound.of(missing(str(path) if place else text, "files to read; there is no such path"))
     resolved = path.resolve()
     name = kind if kind in OFFICIAL else (resolved.stem if kind == "npz" else resolved.name)
     if kind not in OFFICIAL and (not NAME.fullmatch(name) or name in OFFICIAL):
@@ -179,7 +180,7 @@ class Registry:
             readers = [(self.folder / place, OFFICIAL[name].read) for place in OFFICIAL[name].places]
         else:
             readers = [(self.folder / name, read_folder), (self.folder / f"{name}.npz", read_npz)]
-        found = [Located(name=name, path=path, read=read) for path, read in readers if path.exists()]
+        found = [Located(name=name, path=path, read=read) for path, read in readers if exists(path)]
         return found[0] if found else None
 
     def how_to_get(self, name: str) -> str:
@@ -207,17 +208,21 @@ class Registry:
 
     def _own(self) -> list[str]:
         """List the data sets in the folder that are not official."""
-        if self.folder is None or not self.folder.is_dir():
+        if self.folder is None:
             return []
         taken = {place for one in OFFICIAL.values() for place in one.places}
-        files = [f for f in sorted(self.folder.iterdir()) if f.name not in taken]
-        names = [f.stem if f.suffix == ".npz" else f.name for f in files if f.suffix == ".npz" or _nested(f)]
+        files = [file for file in _inside(self.folder) if file.name not in taken]
+        names = [f.stem for f in files if f.suffix == ".npz"]
+        names += [f.name for f in files if any(inner.is_dir() for inner in _inside(f))]
         return [name for name in names if NAME.fullmatch(name) and name not in OFFICIAL]
 
 
-def _nested(folder: Path) -> bool:
-    """Say whether there are folders in a folder: those of classes, perhaps."""
-    return folder.is_dir() and any(inner.is_dir() for inner in folder.iterdir())
+def _inside(folder: Path) -> list[Path]:
+    """List a folder; what is none, or may not be read, has nothing in it."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
 
 
 _OFFLINE = Registry()

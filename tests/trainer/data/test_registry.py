@@ -88,6 +88,7 @@ def test_files_that_may_not_be_opened_are_named(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(Path, "iterdir", refuse)
     with pytest.raises(InvalidDataset, match=r"pets: cannot be read: Permission denied"):
         registry.load("pets")
+    assert registry.names() == ("digits", "digits-hard")
 
 
 OUTSIDE = [
@@ -143,7 +144,7 @@ def test_a_path_of_an_unknown_kind_is_refused_with_the_kinds() -> None:
 
 @pytest.mark.parametrize("text", ["npz:/nowhere/x.npz", "folder:"])
 def test_a_path_that_is_not_there_is_refused(text: str) -> None:
-    with pytest.raises(NotFound, match="no such path"):
+    with pytest.raises(NotFound, match="there is no such path"):
         locate(text)
 
 
