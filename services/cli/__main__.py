@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from services import __version__
-from services.cli import chips, compare, evaluate, protos, report, search, serve, space, sweep
+from services.cli import chips, compare, data, evaluate, protos, report, search, serve, space, sweep
 from services.common.errors import ImcnasError
 
 EXIT_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
@@ -59,6 +59,7 @@ app.command("compare")(compare.command)
 app.command("sweep")(sweep.command)
 app.command("space")(space.command)
 app.add_typer(chips.app, name="chips")
+app.add_typer(data.app, name="data")
 app.command("serve")(serve.command)
 app.command("protos")(protos.command)
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from services.common.errors import InvalidRequest, violation
 from services.common.layers import Bits, Shape
+
+if TYPE_CHECKING:
+    from services.trainer.data import Registry
 
 
 def parse_image(text: str) -> Shape:
@@ -38,3 +42,34 @@ def parse_bits(text: str) -> Bits:
         raise InvalidRequest.of(violation("--bits", text, wanted))
     widths = [int(group or match[1]) for group in match.groups()]
     return Bits(input_bits=widths[0], weight_bits=widths[1], output_bits=widths[2])
+
+
+def find_dataset(text: str) -> tuple[str, Registry]:
+    """Read the name of a data set, or KIND:PATH: its name, and the registry of this machine that has it.
+
+    Raises
+    ------
+    InvalidRequest
+        A path without its kind, an unknown kind, or a setting in the environment that is wrong.
+    NotFound
+        Nothing is at the path.
+    """
+    from services.trainer.data import Registry, locate
+
+    registry = datasets_here()
+    if ":" not in text:
+        if "/" in text or text.endswith(".npz"):
+            kind = "npz" if text.endswith(".npz") else "folder"
+            wanted = "a name (imcnas data list), or KIND:PATH"
+            raise InvalidRequest.of(violation("dataset", text, wanted, f"perhaps {kind}:{text}"))
+        return text, registry
+    located = locate(text)
+    return located.name, Registry(registry.folder, [located])
+
+
+def datasets_here() -> Registry:
+    """Give the registry of this machine's data folder."""
+    from services.common.settings import TrainerSettings, read_settings
+    from services.trainer.data import Registry
+
+    return Registry(read_settings(TrainerSettings).data)

@@ -30,7 +30,9 @@ SERVICES = "On other machines"
 
 
 def command(
-    dataset: Annotated[str, typer.Option(help="Data set: digits, digits-hard.")] = "digits-hard",
+    dataset: Annotated[
+        str, typer.Option(help="Data set by name (imcnas data list), or folder:PATH, npz:PATH, ...")
+    ] = "digits-hard",
     space: Annotated[str, typer.Option(help="Search space: small, paper, or a .toml file.")] = "small",
     objective: Annotated[
         str, typer.Option(help="accuracy, accuracy/latency or accuracy/energy.")
@@ -92,8 +94,8 @@ def command(
     try:
         with ExitStack() as stack:
             stack.callback(_leave_if_abandoned, stop)
-            source = _source(stack, searcher, trainer, ray, workers)
-            data = source.dataset(dataset)
+            source, named = _source(stack, searcher, trainer, ray, workers, dataset)
+            data = source.dataset(named)
             name = study or _default_name(data.name, space, chip, recipe, wanted)
             config = StudyConfig(name=_checked(name), dataset=data, **wanted)
             if store is None:
@@ -113,24 +115,34 @@ def _leave_if_abandoned(stop: StopSignal) -> None:
         os._exit(EXIT_INTERRUPTED)
 
 
-def _source(stack: ExitStack, searcher: str, trainer: str, ray: str, workers: int) -> Any:
-    """Choose who describes data sets and trains: a service, Ray, or this process."""
+def _source(
+    stack: ExitStack, searcher: str, trainer: str, ray: str, workers: int, dataset: str
+) -> tuple[Any, str]:
+    """Choose who describes data sets and trains (a service, Ray, this process); name the data set to it."""
+    if (searcher or trainer) and ":" in dataset:
+        fix = "put the files into its data folder and ask by name (imcnas data --help)"
+        raise InvalidRequest.of(
+            violation("--dataset", dataset, "a name: a trainer elsewhere opens no path", fix)
+        )
     if searcher:
         from services.searcher.client import Searcher
 
-        return stack.enter_context(Searcher(searcher))
+        return stack.enter_context(Searcher(searcher)), dataset
     if trainer:
         from services.trainer.client import Trainer
 
-        return stack.enter_context(Trainer(trainer))
+        return stack.enter_context(Trainer(trainer)), dataset
+    from services.cli.arguments import find_dataset
+
+    name, datasets = find_dataset(dataset)
     if workers > 1 or ray:
         from services.trainer.pool import RayTrainer
 
         with MESSAGES.status("Starting Ray"):
-            return stack.enter_context(RayTrainer(workers, ray or None))
+            return stack.enter_context(RayTrainer(workers, ray or None, datasets=datasets)), name
     from services.trainer.inline import InlineTrainer
 
-    return stack.enter_context(InlineTrainer())
+    return stack.enter_context(InlineTrainer(datasets=datasets)), name
 
 
 def _choices(

@@ -44,6 +44,8 @@ def command(
 
       IMCNAS_TRAINER_RAY_ADDRESS=    a Ray cluster to train on
 
+      IMCNAS_TRAINER_DATA=           folder of the data sets
+
       IMCNAS_SEARCHER_ORACLE=        host:port of what a search uses;
                                      likewise _TRAINER
 

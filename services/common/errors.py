@@ -7,6 +7,7 @@
     |   |-- InvalidNetwork      a LayerList whose layers or shapes do not fit together
     |   |-- InvalidCandidate    a candidate, block or search space outside what exists
     |   |-- InvalidChip         a chip configuration with an impossible value
+    |   |-- InvalidDataset      a file of a data set that is damaged, or images that cannot be split
     |   `-- InvalidRequest      anything else a caller asked for: data set, recipe, objective, limit
     |-- NotPossible             the input is sound, but the state of things forbids it
     |   |-- ChipTooSmall        the network needs more tiles than the chip has
@@ -145,6 +146,12 @@ class InvalidChip(InvalidInput):
     """A chip configuration with an impossible value."""
 
     reason = "INVALID_CHIP"
+
+
+class InvalidDataset(InvalidInput):
+    """A file of a data set that is damaged, or images that cannot be split."""
+
+    reason = "INVALID_DATASET"
 
 
 class InvalidRequest(InvalidInput):

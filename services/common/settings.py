@@ -72,6 +72,8 @@ class TrainerSettings(ServerSettings):
         Trainings at once, each in a Ray actor.
     ray_address : str or None
         Ray cluster to join, ``auto`` for the one of this machine; None starts one of its own.
+    data : Path
+        Folder of the data sets' files: `services.trainer.data.registry` says what it holds.
     """
 
     model_config = SettingsConfigDict(env_prefix="IMCNAS_TRAINER_", frozen=True)
@@ -81,6 +83,7 @@ class TrainerSettings(ServerSettings):
     inline: bool = False
     slots: Count = 1
     ray_address: str | None = None
+    data: Path = Path("data")
 
 
 class SearcherSettings(ServerSettings):

@@ -17,7 +17,7 @@ from typing import Literal
 import services
 from services.common.closing import Closing
 from services.common.errors import Cancelled, InvalidRequest, TrainingFailed, Unavailable, violation
-from services.trainer.data import dataset_names, load_dataset
+from services.trainer.data import Registry
 from services.trainer.requests import OnEpoch, RequestMemory
 from services.trainer.types import (
     AccuracyReport,
@@ -55,6 +55,8 @@ class Evaluator(Closing, ABC):
         Trainings at once.
     on_end : callable, optional
         Told of every training that ended, in the thread of its caller.
+    datasets : Registry, optional
+        What can be trained on; without it, what needs no files.
 
     Attributes
     ----------
@@ -67,12 +69,18 @@ class Evaluator(Closing, ABC):
 
     device = "cpu"
 
-    def __init__(self, slots: int, on_end: Callable[[Ended], None] | None = None) -> None:
+    def __init__(
+        self,
+        slots: int,
+        on_end: Callable[[Ended], None] | None = None,
+        datasets: Registry | None = None,
+    ) -> None:
         if slots < 1:
             raise InvalidRequest.of(violation("slots", slots, "1 or more"))
         self.slots = slots
         self.queue_length = 0
         self._on_end = on_end or (lambda ended: None)
+        self._datasets = datasets or Registry()
         self._free = list(range(slots))
         self._changed = threading.Condition()
         self._closed = False
@@ -99,6 +107,8 @@ class Evaluator(Closing, ABC):
         ------
         InvalidCandidate, InvalidRequest, NotFound
             The request is wrong.
+        InvalidDataset
+            A file of the data set is damaged.
         TrainingFailed
             This candidate diverged or broke its worker; others go on.
         Cancelled
@@ -106,14 +116,14 @@ class Evaluator(Closing, ABC):
         Unavailable
             The trainer is closed, or has no worker to train on.
         """
-        load_dataset(request.dataset)  # an unknown name is refused before anything waits
+        self._datasets.load(request.dataset)  # an unknown name is refused before anything waits
         if self._closed:
             raise Unavailable("the trainer is closed")
         return self._memory.run(request, _once_each(on_epoch), self._in_slot)
 
     def dataset(self, name: str) -> DatasetInfo:
-        """Describe a data set; NotFound if there is none of that name."""
-        return load_dataset(name).info
+        """Describe a data set; NotFound if there is none of that name, InvalidDataset if it is damaged."""
+        return self._datasets.load(name).info
 
     def info(self) -> TrainerInfo:
         """Say what this trainer is."""
@@ -123,7 +133,7 @@ class Evaluator(Closing, ABC):
             ray_version=self._ray_version(),
             device=self.device,
             slots=self.slots,
-            datasets=dataset_names(),
+            datasets=self._datasets.names(),
         )
 
     def close(self) -> None:
@@ -162,7 +172,7 @@ class Evaluator(Closing, ABC):
             with self._changed:
                 self._free.append(slot)
                 self._changed.notify_all()
-            images = epochs * load_dataset(request.dataset).info.train_images
+            images = epochs * self._datasets.load(request.dataset).info.train_images
             self._on_end(Ended(outcome=outcome, wall_s=time.monotonic() - started, images=images))
 
     def _take_slot(self) -> int:

@@ -74,14 +74,14 @@ def _train(
     initialise(module.to_empty(device="cpu"), seeds.generator("init"), seeds.generator("dropout", device))
     module = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # absent in stubs
     images = _Images(dataset, recipe.shift_px, device)
-    order, shifts = seeds.generator("order"), seeds.generator("shifts")
+    draws = _Draws(*map(seeds.generator, ("order", "shifts", "flips")))
     step = _Step(module, recipe, recipe.epochs * math.ceil(info.train_images / recipe.batch_size))
 
     epochs: list[EpochReport] = []
     for epoch in range(1, recipe.epochs + 1):
         module.train()
         total_loss = torch.zeros((), device=device)
-        for x, y in images.train_batches(recipe.batch_size, order, shifts):
+        for x, y in images.train_batches(recipe.batch_size, draws):
             total_loss += step(x, y) * len(y)
         loss = total_loss.item() / info.train_images
         if not math.isfinite(loss):
@@ -176,43 +176,58 @@ class _Step:
         return loss.detach()
 
 
-class _Images:
-    """A data set on the device, normalised with the train part's mean and deviation by channel."""
+@dataclass(frozen=True, slots=True)
+class _Draws:
+    """Generators of what an epoch draws about its images."""
 
-    def __init__(self, dataset: Dataset, shift_px: int, device: torch.device) -> None:
+    order: torch.Generator
+    shifts: torch.Generator
+    flips: torch.Generator
+
+
+class _Images:
+    """A data set on the device: pixels of one byte, normalised as batches are made of them."""
+
+    def __init__(self, dataset: Dataset, recipe_shift_px: int, device: torch.device) -> None:
         # The clone gives one memory layout whatever strides numpy chose: convolutions round by layout.
         train, validation = (
-            torch.tensor(dataset.images[part], dtype=torch.float32).clone(
-                memory_format=torch.contiguous_format
-            )
+            torch.tensor(dataset.images[part]).clone(memory_format=torch.contiguous_format)
             for part in (dataset.train, dataset.validation)
         )
-        deviation, mean = torch.std_mean(train, dim=(0, 2, 3), keepdim=True)
-        deviation.clamp_(min=1.0)  # a constant channel stays constant
-        # Shifted-in borders are black, so they are added before normalisation.
-        padded = (nn.functional.pad(train, (shift_px,) * 4) - mean) / deviation
+        self._mean, deviation = (
+            torch.tensor(values, dtype=torch.float32, device=device).view(-1, 1, 1)
+            for values in (dataset.mean, dataset.deviation)
+        )
+        self._deviation = deviation.clamp(min=1.0)  # a constant channel stays constant
+        self._flip = dataset.augmentation.flip
+        shift_px = recipe_shift_px * dataset.augmentation.shift_px
         side = dataset.info.input_shape.width
-        # A view of every shift of every image: image, channel, dy, dx, row, column.
-        self._windows = padded.to(device).unfold(2, side, 1).unfold(3, side, 1)
+        # A view of every shift of every image: image, channel, dy, dx, row, column. Black is shifted in.
+        padded = nn.functional.pad(train, (shift_px,) * 4).to(device)
+        self._windows = padded.unfold(2, side, 1).unfold(3, side, 1)
         self._offsets = 2 * shift_px + 1
         self._train_y = torch.tensor(dataset.labels[dataset.train], device=device)
-        self._validation_x = (
-            ((validation - mean) / deviation).to(device).contiguous(memory_format=torch.channels_last)
-        )
+        self._validation_x = validation.to(device)
         self._validation_y = torch.tensor(dataset.labels[dataset.validation], device=device)
         self._device = device
 
-    def train_batches(
-        self, batch_size: int, order: torch.Generator, shifts: torch.Generator
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Give the train part once, in random order, each image shifted at random."""
+    def train_batches(self, batch_size: int, draws: _Draws) -> Iterator[tuple[Tensor, Tensor]]:
+        """Give the train part once, in random order, each image shifted and perhaps flipped at random."""
         count = len(self._train_y)
-        chosen = torch.randperm(count, generator=order).to(self._device)
-        dy, dx = torch.randint(self._offsets, (2, count), generator=shifts).to(self._device)
+        chosen = torch.randperm(count, generator=draws.order).to(self._device)
+        dy, dx = torch.randint(self._offsets, (2, count), generator=draws.shifts).to(self._device)
+        flipped = (torch.rand(count, generator=draws.flips) < 0.5).to(self._device) if self._flip else None
         for start in range(0, count, batch_size):
             batch = slice(start, start + batch_size)
             x = self._windows[chosen[batch], :, dy[batch], dx[batch]]
-            yield x.contiguous(memory_format=torch.channels_last), self._train_y[chosen[batch]]
+            if flipped is not None:
+                x = torch.where(flipped[batch, None, None, None], x.flip(3), x)
+            yield self._normalised(x), self._train_y[chosen[batch]]
+
+    def _normalised(self, pixels: Tensor) -> Tensor:
+        """Scale pixels to the train part's mean 0 and deviation 1 by channel."""
+        x = (pixels.to(torch.float32) - self._mean).div_(self._deviation)
+        return x.contiguous(memory_format=torch.channels_last)
 
     @torch.no_grad()
     def validation_accuracy_frac(self, module: nn.Module) -> float:
@@ -221,5 +236,7 @@ class _Images:
         right = torch.zeros((), dtype=torch.int64, device=self._device)
         for start in range(0, len(self._validation_y), VALIDATION_BATCH):
             batch = slice(start, start + VALIDATION_BATCH)
-            right += (module(self._validation_x[batch]).argmax(1) == self._validation_y[batch]).sum()
+            right += (
+                module(self._normalised(self._validation_x[batch])).argmax(1) == self._validation_y[batch]
+            ).sum()
         return int(right) / len(self._validation_y)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from services.trainer.data import load_dataset
+from services.trainer.data import Registry
 from services.trainer.evaluator import Ended, Evaluator
 from services.trainer.fit import train
 from services.trainer.requests import OnEpoch
@@ -17,12 +17,14 @@ from services.trainer.types import AccuracyReport, EvaluationRequest
 class InlineTrainer(Evaluator):
     """Evaluator with one slot, in the caller's thread, on one CPU thread."""
 
-    def __init__(self, on_end: Callable[[Ended], None] | None = None) -> None:
-        super().__init__(slots=1, on_end=on_end)
+    def __init__(
+        self, on_end: Callable[[Ended], None] | None = None, datasets: Registry | None = None
+    ) -> None:
+        super().__init__(1, on_end, datasets)
 
     def _train(self, slot: int, request: EvaluationRequest, on_epoch: OnEpoch) -> AccuracyReport:
         with _one_thread():
-            for report in train(request, load_dataset(request.dataset), self.device):
+            for report in train(request, self._datasets.load(request.dataset), self.device):
                 if isinstance(report, AccuracyReport):
                     return report
                 on_epoch(report)

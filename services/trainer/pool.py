@@ -26,7 +26,7 @@ from ray._private import ray_constants
 from ray.exceptions import RayError, RayTaskError
 
 from services.common.errors import ImcnasError, TrainingFailed, Unavailable
-from services.trainer.data import Dataset, load_dataset
+from services.trainer.data import Dataset, Registry
 from services.trainer.evaluator import Ended, Evaluator
 from services.trainer.requests import OnEpoch
 from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest
@@ -56,7 +56,7 @@ class RayTrainer(Evaluator):
         How often an evaluation is started when its actor dies.
     start_timeout_s : float
         How long an actor may take to be ready; a cluster that must grow first needs minutes.
-    on_end : callable, optional
+    on_end, datasets
         As for Evaluator.
 
     Attributes
@@ -78,8 +78,9 @@ class RayTrainer(Evaluator):
         attempts: int = 3,
         start_timeout_s: float = 120.0,
         on_end: Callable[[Ended], None] | None = None,
+        datasets: Registry | None = None,
     ) -> None:
-        super().__init__(slots, on_end)
+        super().__init__(slots, on_end, datasets)
         self.restarts = 0
         self._attempts = attempts
         self._start_timeout_s = start_timeout_s
@@ -173,7 +174,7 @@ class RayTrainer(Evaluator):
         """Refer to a data set in the object store, put there once."""
         with self._resident_lock:
             if dataset not in self._resident:
-                self._resident[dataset] = ray.put(load_dataset(dataset))
+                self._resident[dataset] = ray.put(self._datasets.load(dataset))
             return self._resident[dataset]
 
 

@@ -19,6 +19,7 @@ from services.common.rpc.server import RpcServer, listening, serve_until
 from services.common.rpc.workers import Workers
 from services.common.settings import TrainerSettings
 from services.trainer.convert import event_to_pb, request_from_pb
+from services.trainer.data import Registry
 from services.trainer.evaluator import Evaluator
 from services.trainer.metrics import TrainerMetrics
 from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest
@@ -146,10 +147,11 @@ async def serve(settings: TrainerSettings, stop: asyncio.Event | None = None) ->
 
 def _evaluator(settings: TrainerSettings, metrics: TrainerMetrics) -> Evaluator:
     """Make the evaluator that the settings want; each imports only what it trains with."""
+    datasets = Registry(settings.data)
     if settings.inline:
         from services.trainer.inline import InlineTrainer
 
-        return InlineTrainer(metrics.ended)
+        return InlineTrainer(metrics.ended, datasets)
     from services.trainer.pool import RayTrainer
 
-    return RayTrainer(settings.slots, settings.ray_address, on_end=metrics.ended)
+    return RayTrainer(settings.slots, settings.ray_address, on_end=metrics.ended, datasets=datasets)

@@ -20,9 +20,9 @@ class DatasetInfo:
         Shape of one image as the network sees it; square.
     classes : int
     train_images, validation_images, test_images : int
-        Sizes of the fixed, stratified parts. A search never sees the test part.
+        Sizes of the fixed parts; validation comes out of training. A search never sees the test part.
     fingerprint : str
-        SHA-256 over images, labels and split.
+        SHA-256 over images, labels, split and augmentation.
     description : str
         One line for people.
     """
@@ -53,7 +53,8 @@ class TrainRecipe:
     label_smoothing_frac : float
         Share of the target spread over all classes, 0 <= value < 1.
     shift_px : int
-        Largest random shift of a training image in rows and columns; 0 switches it off.
+        Largest random shift of a training image in rows and columns, for a data set that shifts by 1 pixel,
+        such as digits; one that shifts by 4, such as cifar10, takes four times as much. 0 switches it off.
     """
 
     name: str
@@ -89,7 +90,7 @@ class EvaluationRequest:
     ----------
     candidate : Candidate
     dataset : str
-        Name in the trainer's registry.
+        Name in the trainer's registry, never a path.
     recipe : TrainRecipe
     seed : int
         With network, data and recipe it decides every random draw, 0 <= seed < 2**63.

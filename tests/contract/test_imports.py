@@ -15,7 +15,11 @@ HEAVY = {"torch", "ray", "hyperopt", "sklearn", "sqlalchemy", "matplotlib"}
 
 
 def modules(room: str, *, doors: bool = False) -> list[str]:
-    files = [f for p in ("*.py", "compiled/*.py", "importers/*.py") for f in sorted((ROOT / room).glob(p))]
+    files = [
+        f
+        for p in ("*.py", "compiled/*.py", "data/*.py", "importers/*.py")
+        for f in sorted((ROOT / room).glob(p))
+    ]
     kept = [f for f in files if f.stem != "__init__" and (doors or f.stem not in DOORS | {"settings"})]
     return [".".join(("services", *f.relative_to(ROOT).with_suffix("").parts)) for f in kept]
 
@@ -60,14 +64,14 @@ def test_the_oracle_serves_without_torch_and_ray():
 
 @pytest.mark.slow
 def test_the_command_shows_its_help_without_loading_anything_heavy():
-    assert not loaded_by(["services.cli.__main__"]) & (HEAVY | {"numpy", "grpc"})
+    assert not loaded_by(["services.cli.__main__"]) & (HEAVY | {"numpy", "grpc", "PIL", "pooch"})
 
 
 @pytest.mark.parametrize(
     ("library", "homes"),
     [
         ("ray", {"trainer/pool.py"}),
-        ("torch", {f"trainer/{name}.py" for name in ("build", "data", "fit", "inline", "pool")} | {IMPORTER}),
+        ("torch", {f"trainer/{name}.py" for name in ("build", "fit", "inline", "pool")} | {IMPORTER}),
         ("hyperopt", {"searcher/space.py", "searcher/tpe.py"}),
         ("sqlalchemy", {"searcher/store.py", "searcher/rows.py"}),
     ],

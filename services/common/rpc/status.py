@@ -24,6 +24,7 @@ CODES: dict[type[ImcnasError], grpc.StatusCode] = {
     errors.InvalidNetwork: grpc.StatusCode.INVALID_ARGUMENT,
     errors.InvalidCandidate: grpc.StatusCode.INVALID_ARGUMENT,
     errors.InvalidChip: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.InvalidDataset: grpc.StatusCode.FAILED_PRECONDITION,  # the trainer's files, not the caller's
     errors.InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
     errors.NotPossible: grpc.StatusCode.FAILED_PRECONDITION,
     errors.ChipTooSmall: grpc.StatusCode.FAILED_PRECONDITION,
