@@ -119,14 +119,33 @@ def test_server_info_tells_the_largest_message(stub: Any) -> None:
     assert answer.info.version == __version__
 
 
-def test_metrics_tell_refused_networks_from_evaluated_ones(stub: Any, ports: Any) -> None:
-    stub.Evaluate(pb.HwOracleServiceEvaluateRequest(network=GOOD, config=pb.ChipConfig()), timeout=10)
-    refusal(stub, pb.HwOracleServiceEvaluateRequest(network=GOOD))
+def metrics(ports: Any) -> dict[str, float]:
+    """Every sample of the metrics page by its name and labels."""
     with urllib.request.urlopen(f"http://127.0.0.1:{ports.metrics}/metrics") as answer:
-        text = answer.read().decode()
-    for result in ("ok", "refused"):
-        assert f'imcnas_oracle_networks_total{{result="{result}"}}' in text
-        assert f'imcnas_oracle_evaluate_seconds_count{{result="{result}"}}' in text
+        lines = [line for line in answer.read().decode().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+
+@pytest.mark.parametrize("detail", pb.Detail.values())
+def test_metrics_count_each_network_once_as_what_became_of_it(stub: Any, ports: Any, detail: Any) -> None:
+    chip = pb.ChipConfig(clock_mhz=300.0 + detail)  # nothing of it is in the cache
+
+    def request(network: network_pb2.LayerList) -> pb.HwOracleServiceEvaluateRequest:
+        return pb.HwOracleServiceEvaluateRequest(network=network, config=chip, detail=detail)
+
+    before = metrics(ports)
+    stub.Evaluate(request(GOOD), timeout=10)
+    refusal(stub, request(bad_kernel()))
+    stub.BatchEvaluate(
+        pb.HwOracleServiceBatchEvaluateRequest(networks=[GOOD, bad_kernel()], config=chip, detail=detail)
+    )
+    after = metrics(ports)
+    # of the batch's good network only totals are made anew
+    counted = {"ok": 1 + (detail == pb.DETAIL_TOTALS), "refused": 2}
+    for result, count in counted.items():
+        for name in ("networks_total", "evaluate_seconds_count"):
+            sample = f'imcnas_oracle_{name}{{result="{result}"}}'
+            assert after[sample] - before[sample] == count, sample
 
 
 def test_a_slow_evaluation_holds_up_neither_probes_nor_other_calls(
@@ -184,9 +203,7 @@ def test_a_batch_answers_in_order_each_by_itself(stub: Any) -> None:
 
 def test_what_is_asked_again_is_found_in_the_cache_and_equal(stub: Any, ports: Any) -> None:
     def hits() -> float:
-        with urllib.request.urlopen(f"http://127.0.0.1:{ports.metrics}/metrics") as answer:
-            lines = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines())
-        return float(lines['imcnas_oracle_cache_requests_total{result="hit"}'])
+        return metrics(ports)['imcnas_oracle_cache_requests_total{result="hit"}']
 
     for detail in (pb.DETAIL_TOTALS, pb.DETAIL_LAYERS, pb.DETAIL_MODULES):
         chip = pb.ChipConfig(clock_mhz=77.0)

@@ -165,17 +165,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-_compiled = threading.Event()
+_compiled, _told = threading.Event(), threading.Event()
 
 
 @contextmanager
 def _told_while_compiling() -> Iterator[None]:
     """Say so where the first call takes long: the machine code is made, once for a machine and version."""
-    timer = threading.Timer(
-        PATIENCE_S,
-        log.warning,
-        ("imcnas: compiling the chip model for this machine, once: some ten seconds",),
-    )
+    timer = threading.Timer(PATIENCE_S, _tell)
     timer.daemon = True
     timer.start()
     try:
@@ -183,3 +179,9 @@ def _told_while_compiling() -> Iterator[None]:
     finally:
         timer.cancel()
         _compiled.set()
+
+
+def _tell() -> None:
+    if not _told.is_set():
+        _told.set()
+        log.warning("imcnas: compiling the chip model for this machine; it is kept for the next start")
