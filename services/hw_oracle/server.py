@@ -93,6 +93,8 @@ class Evaluations:
             (message,) = self.totals((network,), chip)
             return message or self.by_reference(network, chip, detail)
         packed = decode(*bodies_of((network,)))
+        if not len(packed.layers):  # it was not read: only the reference tells such ones apart
+            return self.by_reference(network, chip, detail)
         key = packed.content(), chip_hash(chip), detail
         message = self._cache.get(key)
         self._metrics.looked_up(message is not None)

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from services.common.candidate import BlockType, Candidate, Head
 from services.common.codec import from_jsonable, to_jsonable
 from services.common.convert import from_pb, plans, to_pb
-from services.common.errors import MAX_VIOLATIONS, InvalidInput, InvalidRequest, violation
+from services.common.errors import MAX_VIOLATIONS, InvalidInput, InvalidNetwork, InvalidRequest, violation
 from services.common.layers import MAX_INPUTS, MAX_LAYERS, Bits, Concat, Conv2d, LayerList, Pool2d, Shape
 from services.common.network_json import network_from_json
 from services.common.pb.imcnas.v1 import candidate_pb2, network_pb2
@@ -56,6 +56,24 @@ def test_bytes_in_a_number_s_place_are_no_zero() -> None:
     (wanted,) = run_messages(*bodies_of([sound]), pack_chip(ChipConfig()))
     assert wanted is not None
     assert run_messages(*bodies_of([odd]), pack_chip(ChipConfig())) in ([None], [wanted])
+
+
+@pytest.mark.parametrize("detail", Detail)
+def test_networks_that_only_the_reference_reads_are_not_taken_for_each_other(detail: Detail) -> None:
+    """Kept in the cache as the network without layers, the first one's report was given for all others."""
+    evaluations = Evaluations(OracleMetrics(CollectorRegistry()), 1000)
+
+    def evaluate(channels: int) -> Any:
+        conv = network_pb2.Conv2d(inputs=[-1], out_channels=channels, kernel_size=3)
+        unknown = b"\xfa\x3f\x01x"  # field 1023, beside the layer's kind
+        raw = network_pb2.Layer(conv2d=conv).SerializeToString() + unknown
+        network = network_pb2.LayerList(input_shape=SHAPE, layers=[network_pb2.Layer.FromString(raw)])
+        return evaluations.one(network, ChipConfig(), detail)
+
+    assert evaluate(4).tiles == 2
+    assert evaluate(400).tiles == 4
+    with pytest.raises(InvalidNetwork):
+        evaluate(0)
 
 
 def test_an_adder_that_takes_nearly_all_energy_costs_the_total_no_digits() -> None:
