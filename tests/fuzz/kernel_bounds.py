@@ -17,11 +17,10 @@ from typing import Any
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from tests.hw_oracle.chips import chips
 
 from services.common.convert import to_pb
 from services.common.errors import ImcnasError, InvalidInput
-from services.common.layers import LayerList, Shape
+from services.common.layers import Bits, LayerList, Shape
 from services.common.pb.imcnas.v1 import network_pb2
 from services.common.space import load_space
 from services.hw_oracle import reference
@@ -34,13 +33,14 @@ from services.hw_oracle.types import ChipConfig, chip_hash
 from tests.fuzz.extremes import extreme_networks
 from tests.fuzz.messages import INTEGERS, changed, damaged
 from tests.hw_oracle.networks import networks
+from tests.hw_oracle.varied_chips import chips
 
 PLAIN = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
 MOST_POINTS = 3_000 if PLAIN else 10**6
 
 SMALL = networks(max_layers=4)
-CHIPS = st.just(ChipConfig()) | chips
+CHIPS = st.just(ChipConfig()) | chips(tight=True)
 MESSAGES = SMALL.map(lambda network: to_pb(network, network_pb2.LayerList))
 
 
@@ -153,7 +153,7 @@ def any_candidates(depths: list[int], choices: list[int], side: int) -> None:
             space=replace(load_space("small"), max_depth=4),
             input_shape=Shape(channels=1, height=side, width=side),
             classes=10,
-            bits=network_bits(),
+            bits=Bits(),
             chip=ChipConfig(),
             depths=np.array(depths, np.int64),
             choices=np.array(choices, np.int64),
@@ -162,12 +162,6 @@ def any_candidates(depths: list[int], choices: list[int], side: int) -> None:
         return
     for chunk in batch.chunks():
         cost_chunk(chunk)
-
-
-def network_bits() -> Any:
-    from services.common.layers import Bits
-
-    return Bits()
 
 
 def main() -> None:

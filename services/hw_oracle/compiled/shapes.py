@@ -112,7 +112,7 @@ def _is_sound(layer: Any) -> bool:
     if not bits_sound or not (2 if several else 1) <= layer.inputs <= (MAX_INPUTS if several else 1):
         return False
     if layer.kind == LINEAR:
-        return 1 <= layer.out_channels <= MOST
+        return 1 <= layer.out_channels <= MOST and layer.groups == 0
     if layer.kind == CONV2D and not (1 <= layer.out_channels <= MOST and 1 <= layer.groups <= MOST):
         return False
     if layer.kind == CONV2D or layer.kind == POOL2D:
