@@ -49,6 +49,9 @@ def command(
     layer dictionaries of MNSIM 2.0, or is an ONNX file; docs/networks.md
     tells what each may hold.
 
+    With --json each network gives a line with its totals and layers, or its error.
+    Exit codes: 0 all were told, 1 some failed, 2 could not start as asked.
+
     For example:
 
       imcnas evaluate VGG64-RES128     a candidate on CIFAR-sized images
@@ -89,11 +92,13 @@ def command(
             else:
                 _show(name, chip, result, detail)
             if not isinstance(result, ImcnasError):
-                about = f"{name} on {Path(chip).name}"
-                for file in drawn.write(
-                    result.network, config, result.report, about, name if named[1:] else ""
-                ):
-                    print(f"Written: {file}", file=sys.stderr)
+                about, part = f"{name} on {Path(chip).name}", name if named[1:] else ""
+                try:
+                    for file in drawn.write(result.network, config, result.report, about, part):
+                        print(f"Written: {file}", file=sys.stderr)
+                except ImcnasError as error:
+                    failed = True
+                    print(f"imcnas: {name}: {error}", file=sys.stderr)
     if failed:
         raise typer.Exit(1)
 

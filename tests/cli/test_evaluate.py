@@ -111,10 +111,19 @@ def test_figures_of_one_network_have_the_name_given_and_of_several_their_names_i
     assert found["t.svg"] == b"<?xml"
 
 
+def test_a_figure_that_cannot_be_written_is_its_networks_failure_and_the_others_go_on(imcnas: Command):
+    Path("t-VGG8.svg").mkdir()
+    code, out, err = imcnas("evaluate", "VGG8", "MVGG8", *SMALL, "--timeline", "t.svg", "--json")
+    assert (code, len(out.splitlines())) == (1, 2)
+    assert "imcnas: VGG8: t-VGG8.svg: cannot be written" in err
+    assert Path("t-MVGG8.svg").is_file()
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["--timeline", "t.gif"], ["--timeline", "'t.gif'", ".png, .svg or .pdf"]),
+        (["--timeline", "dd.png"], ["--timeline", "'dd.png'", "there is a folder of that name"]),
         (["--floorplan", "no/f.png"], ["--floorplan", "no/f.png", "folder"]),
         (["--floorplan", "f.png", "--chip", "none.toml"], ["--floorplan", "placement", "shell"]),
         (["--explain", "0", "--oracle", "127.0.0.1:1"], ["--oracle", "leave out"]),
@@ -125,6 +134,7 @@ def test_what_cannot_be_drawn_or_explained_is_refused_before_any_work(
     imcnas: Command, arguments: list[str], told: list[str]
 ):
     Path("none.toml").write_text('placement = "none"\n')
+    Path("dd.png").mkdir()
     code, out, err = imcnas("evaluate", "VGG8", *arguments)
     text = " ".join(err.replace("│", " ").split())
     assert (code, out, [t for t in told if t not in text]) == (2, "", []), err
