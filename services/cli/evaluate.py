@@ -15,6 +15,7 @@ from services.cli.json_rows import error_row, report_row, terms_row
 from services.cli.networks import Classes, Files, Form, Format, Image, Named, Widths, read_files
 from services.common.errors import ImcnasError, InvalidRequest, Violation
 from services.common.layers import LayerList
+from services.hw_oracle.chips import DEFAULT, load_chip
 from services.hw_oracle.types import Detail
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 def command(
     files: Files,
     form: Form = Format.AUTO,
-    chip: Annotated[str, typer.Option(help="A preset, or a .toml or MNSIM .ini file.")] = "mnsim2_default",
+    chip: Annotated[str, typer.Option(help="A preset, or a .toml or MNSIM .ini file.")] = DEFAULT,
     detail: Annotated[Detail, typer.Option(help="Totals, each layer, or each module.")] = Detail.LAYERS,
     explain: Annotated[
         int | None, typer.Option(metavar="LAYER", help="Tell each term of this layer's cost.")
@@ -69,7 +70,6 @@ def command(
       make_networks | imcnas evaluate - --json     from another program
     """
     from services.cli.figures import FigureFiles
-    from services.hw_oracle.chips import load_chip
     from services.hw_oracle.client import HwOracle
 
     config = load_chip(chip)

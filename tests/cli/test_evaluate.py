@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from services.cli.json_rows import MODULES
 from services.common.candidate import candidate_layers, parse_candidate
 from services.common.layers import Shape
 from services.hw_oracle.chips import load_chip
@@ -30,6 +31,9 @@ def test_json_has_the_totals_first_and_the_layers_last_whatever_the_detail(imcna
     assert [row["name"] for row in rows["totals"]] == ["VGG8", "VGG8-RES8"]
     assert rows["totals"] == rows["layers"]
     assert "adc_ns" in rows["modules"][0]["layers"][0]["latency"]
+    for row, full in zip(rows["layers"], rows["modules"], strict=True):
+        kept = [{k: v for k, v in x.items() if k not in MODULES} for x in full["layers"]]
+        assert row == {k: v for k, v in full.items() if k != "modules"} | {"layers": kept}
 
 
 def test_json_tells_an_error_in_its_place_and_the_exit_code_is_1(imcnas: Command):
