@@ -140,6 +140,8 @@ def _is_candidate(text: str) -> bool:
 
 
 def _read(text: str) -> str:
+    if text == STDIN and sys.stdin is None:  # as Python leaves it where a caller closed it
+        raise ValueError("the standard input is closed")
     with nullcontext(sys.stdin) if text == STDIN else open(text, encoding="utf-8") as file:
         content = file.read(MAX_CHARACTERS + 1)
     if len(content) > MAX_CHARACTERS:

@@ -163,3 +163,9 @@ def test_without_onnx_an_onnx_file_alone_fails_and_says_what_to_install(
     assert code == 1
     assert "pip install 'imcnas[onnx]'" in bad["error"]["message"]
     assert good["tiles"] > 0
+
+
+def test_a_closed_standard_input_is_told(imcnas: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    (row,) = evaluate(imcnas, "-")
+    assert "the standard input is closed" in row["error"]["message"]
