@@ -8,9 +8,12 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from services import __version__
 from services.cli import chips, compare, data, evaluate, protos, report, search, serve, space, sweep
@@ -18,8 +21,32 @@ from services.common.errors import ImcnasError
 
 EXIT_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
 
+
+class _OutputError(Exception):
+    """An OSError on its way past Typer, which ends a broken pipe with 1."""
+
+
+@contextmanager
+def _past_typer() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _OutputError from error
+
+
+class _Root(TyperGroup):
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        with _past_typer():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _past_typer():
+            return super().invoke(ctx)
+
+
 app = typer.Typer(
     name="imcnas",
+    cls=_Root,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -72,7 +99,21 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 gets ? for a bar
     try:
+        _run()
+    except OSError as error:
+        # Python flushes once more as it ends; what is left has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # the reader of our output, such as `head`, has gone
+            sys.exit(EXIT_PIPE)
+        print(f"imcnas: input or output failed: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _run() -> None:
+    try:
         app()
+    except _OutputError as error:
+        raise error.__cause__ or error from None
     except ImcnasError as error:
         print(f"imcnas: {error}", file=sys.stderr)
         sys.exit(2)
@@ -81,9 +122,8 @@ def main() -> None:
             raise
         print(f"imcnas: this needs {error.name}; run: pip install 'imcnas[all]'", file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_PIPE)
+    finally:
+        sys.stdout.flush()  # while an error can still be told
 
 
 if __name__ == "__main__":

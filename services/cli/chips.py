@@ -32,7 +32,7 @@ For example:
 CHIP = typer.Argument(metavar="CHIP", help="A preset, or a .toml or MNSIM .ini file.")
 
 
-class Form(StrEnum):
+class ChipFormat(StrEnum):
     """How a chip's file is written."""
 
     TOML = "toml"
@@ -140,7 +140,7 @@ def convert(
         Path | None, typer.Option("--output", "-o", help="File to write (default: standard output).")
     ] = None,
     to: Annotated[
-        Form | None, typer.Option(help="Form to write (default: as OUTPUT ends, else the other one).")
+        ChipFormat | None, typer.Option(help="Form to write (default: as OUTPUT ends, else the other one).")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace OUTPUT if it exists.")] = False,
 ) -> None:
@@ -165,23 +165,23 @@ def convert(
         fix = "choose another name" if force else "choose another name, or give --force to replace it"
         raise InvalidRequest.of(Violation("--output", f"{output} exists; {fix}"))
     named = read_chip(chip)
-    text = chip_to_toml(named.chip) if form is Form.TOML else simconfig_from_chip(named.chip)
+    text = chip_to_toml(named.chip) if form is ChipFormat.TOML else simconfig_from_chip(named.chip)
     for line in ignored_lines(named.ignored):
         print(line, file=sys.stderr)
-    for note in beyond_simconfig(named.chip) if form is Form.INI else ():
+    for note in beyond_simconfig(named.chip) if form is ChipFormat.INI else ():
         print(f"Note: {note}", file=sys.stderr)
     _write(text, output)
 
 
-def _form(chip: str, output: Path | None) -> Form:
+def _form(chip: str, output: Path | None) -> ChipFormat:
     if output is None:
-        return Form.INI if chip.endswith(".toml") else Form.TOML
+        return ChipFormat.INI if chip.endswith(".toml") else ChipFormat.TOML
     ending = output.suffix.removeprefix(".")
-    if ending not in list(Form):
+    if ending not in list(ChipFormat):
         raise InvalidRequest.of(
             violation("--output", str(output), "a name that ends in .toml or .ini, or --to")
         )
-    return Form(ending)
+    return ChipFormat(ending)
 
 
 def _write(text: str, output: Path | None) -> None:

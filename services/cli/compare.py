@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -14,11 +15,10 @@ import typer
 from services.cli.json_rows import error_row
 from services.cli.networks import Classes, Files, Form, Format, Image, Widths, read_files
 from services.common.errors import ImcnasError, InvalidRequest, violation
+from services.hw_oracle.chips import DEFAULT, load_chip
 
 if TYPE_CHECKING:
     from services.cli.compare_table import Subject
-
-DEFAULT_CHIP = "mnsim2_default"
 
 
 def command(
@@ -49,19 +49,21 @@ def command(
     """
     from services.cli.compare_table import Subject, show_comparison
     from services.cli.console import CONSOLE
-    from services.hw_oracle.chips import load_chip
     from services.hw_oracle.client import HwOracle
     from services.hw_oracle.derived import derive
     from services.hw_oracle.describe import NOT_MODELLED
 
-    configs = {name: load_chip(name) for name in chips or [DEFAULT_CHIP]}
+    for name, times in Counter(chips or ()).items():
+        if times > 1:
+            raise InvalidRequest.of(violation("--chip", f"{name} {times} times", "chips that differ"))
+    configs = {name: load_chip(name) for name in chips or [DEFAULT]}
     named = read_files(files, form, image, classes, bits)
     if len(named) > 1 < len(configs):
         got = f"{len(named)} networks on {len(configs)} chips"
         wanted = "several networks on one chip, or one network on several chips"
         raise InvalidRequest.of(violation("--chip", got, wanted))
     if len(named) * len(configs) == 1:
-        fix = "give another FILE, or --chip twice"
+        fix = "give another FILE, or two chips, each with --chip"
         raise InvalidRequest.of(
             violation("FILE", "one network on one chip", "two networks, or two chips", fix)
         )

@@ -10,8 +10,15 @@ from rich.console import Console
 WIDE = 160
 """Width of output that goes to a file or a pipe: nothing is broken that a program may read."""
 
-CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE)
-MESSAGES = Console(stderr=True, highlight=False)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Pass on what is being handled; Rich itself exits with 1."""
+        raise
+
+
+CONSOLE = _Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE)
+MESSAGES = _Console(stderr=True, highlight=False)
 
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"

@@ -15,6 +15,7 @@ from services.cli.json_rows import error_row, report_row, terms_row
 from services.cli.networks import Classes, Files, Form, Format, Image, Named, Widths, read_files
 from services.common.errors import ImcnasError, InvalidRequest, Violation
 from services.common.layers import LayerList
+from services.hw_oracle.chips import DEFAULT, load_chip
 from services.hw_oracle.types import Detail
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 def command(
     files: Files,
     form: Form = Format.AUTO,
-    chip: Annotated[str, typer.Option(help="A preset, or a .toml or MNSIM .ini file.")] = "mnsim2_default",
+    chip: Annotated[str, typer.Option(help="A preset, or a .toml or MNSIM .ini file.")] = DEFAULT,
     detail: Annotated[Detail, typer.Option(help="Totals, each layer, or each module.")] = Detail.LAYERS,
     explain: Annotated[
         int | None, typer.Option(metavar="LAYER", help="Tell each term of this layer's cost.")
@@ -49,6 +50,9 @@ def command(
     layer dictionaries of MNSIM 2.0, or is an ONNX file; docs/networks.md
     tells what each may hold.
 
+    With --json each network gives a line with its totals and layers, or its error.
+    Exit codes: 0 all were told, 1 some failed, 2 could not start as asked.
+
     For example:
 
       imcnas evaluate VGG64-RES128     a candidate on CIFAR-sized images
@@ -66,7 +70,6 @@ def command(
       make_networks | imcnas evaluate - --json     from another program
     """
     from services.cli.figures import FigureFiles
-    from services.hw_oracle.chips import load_chip
     from services.hw_oracle.client import HwOracle
 
     config = load_chip(chip)
@@ -89,11 +92,13 @@ def command(
             else:
                 _show(name, chip, result, detail)
             if not isinstance(result, ImcnasError):
-                about = f"{name} on {Path(chip).name}"
-                for file in drawn.write(
-                    result.network, config, result.report, about, name if named[1:] else ""
-                ):
-                    print(f"Written: {file}", file=sys.stderr)
+                about, part = f"{name} on {Path(chip).name}", name if named[1:] else ""
+                try:
+                    for file in drawn.write(result.network, config, result.report, about, part):
+                        print(f"Written: {file}", file=sys.stderr)
+                except ImcnasError as error:
+                    failed = True
+                    print(f"imcnas: {name}: {error}", file=sys.stderr)
     if failed:
         raise typer.Exit(1)
 

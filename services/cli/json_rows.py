@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from services.common.errors import ImcnasError
@@ -10,7 +10,7 @@ from services.common.errors import ImcnasError
 if TYPE_CHECKING:
     from services.common.layers import LayerList
     from services.hw_oracle.derived import DerivedFigures
-    from services.hw_oracle.types import CostReport
+    from services.hw_oracle.types import CostReport, LayerCost
     from services.hw_oracle.worksheet import Term
 
 MODULES = ("latency", "energy", "area", "power")
@@ -29,18 +29,21 @@ def report_row(
     from services.hw_oracle.derived import busy_ns, totals
     from services.hw_oracle.describe import layer_text
 
-    whole = asdict(report)
     layers = [
-        {"text": layer_text(network, i), **values, "busy_ns": busy_ns(report.layers[i])}
-        for i, values in enumerate(whole["layers"])
+        {"text": layer_text(network, i), **_values(cost, modules), "busy_ns": busy_ns(cost)}
+        for i, cost in enumerate(report.layers)
     ]
-    if not modules:
-        layers = [{k: v for k, v in layer.items() if k not in MODULES} for layer in layers]
     row = {"name": name, **totals(report, figures), "chip": chip}
-    row |= {key: whole[key] for key in ("model_version", "chip_hash")}
+    row |= {key: getattr(report, key) for key in ("model_version", "chip_hash")}
     if modules:
-        row["modules"] = {key: whole[key] for key in MODULES}
+        row["modules"] = {key: asdict(getattr(report, key)) for key in MODULES}
     return {**row, "layers": layers}
+
+
+def _values(cost: LayerCost, modules: bool) -> dict[str, Any]:
+    if modules:
+        return asdict(cost)
+    return {f.name: getattr(cost, f.name) for f in fields(cost) if f.name not in MODULES}
 
 
 def terms_row(layer: int, terms: tuple[Term, ...]) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -15,12 +17,23 @@ import typer
 
 from services.cli.arguments import parse_bits, parse_image
 from services.common.candidate import candidate_layers, parse_candidate
-from services.common.errors import ImcnasError, InvalidNetwork, NotFound, Violation, violation
+from services.common.errors import (
+    ImcnasError,
+    InvalidNetwork,
+    NotFound,
+    NotPossible,
+    Violation,
+    missing,
+    violation,
+)
 from services.common.layers import Bits, LayerList, Shape
 from services.common.network_json import network_from_json
 
 STDIN = "-"
 """Stands for JSON on the standard input."""
+
+MAX_CHARACTERS = 16 * 2**20
+"""Of JSON, from a file or the standard input."""
 
 _CHIP = "this is a chip: give it as --chip"
 _TORCH = "a torch file holds no graph: export the module to ONNX, or use from_torch in Python"
@@ -75,9 +88,7 @@ def read_files(files: Sequence[str], form: Format, image: str, classes: int, bit
         An image shape or bit widths that are none, or images that fit no candidate.
     """
     shape, widths = parse_image(image) if image else None, parse_bits(bits)
-    if not all(
-        file == STDIN or Path(file).exists() for file in files
-    ):  # images that fit no candidate are one mistake
+    if any(map(_is_candidate, files)):  # images that fit no candidate are one mistake
         candidate_layers(parse_candidate("VGG1"), shape or CANDIDATE_IMAGE, classes)
     named = [item for file in files for item in read_networks(file, form, shape, classes, widths)]
     own = all(item.own_sizes for item in named)
@@ -97,14 +108,14 @@ def read_networks(
     such as ``VGG16-RES32`` for images of shape `image` and `classes` classes.
     """
     path = Path("stdin" if text == STDIN else text)
-    if text != STDIN and not path.is_file():
+    if not _is_file(text):
         yield _named(text, lambda: _candidate(text, image or CANDIDATE_IMAGE, classes, bits))
         return
     try:
         if text != STDIN and (form is Format.ONNX or (form is Format.AUTO and _is_onnx(path))):
             yield _named(path.stem, lambda: _onnx(path, image, bits))
             return
-        content = json.loads(sys.stdin.read() if text == STDIN else path.read_text("utf-8"))
+        content = json.loads(_read(text))
     except (OSError, ValueError, RecursionError) as error:
         fix = _INSTEAD.get(path.suffix.lower(), "")
         found = f"cannot be read as JSON: {error}{fix and '; '}{fix}"
@@ -115,6 +126,27 @@ def read_networks(
         default = f"{path.stem}[{number}]" if many else path.stem
         name = item.get("name", default) if isinstance(item, dict) else default
         yield _named(str(name), partial(_network, item, form), own_sizes=True)
+
+
+def _is_file(text: str) -> bool:
+    return text == STDIN or os.path.isfile(text)  # Path's raises on a name that is too long
+
+
+def _is_candidate(text: str) -> bool:
+    try:
+        return not _is_file(text) and bool(parse_candidate(text))
+    except ImcnasError:
+        return False
+
+
+def _read(text: str) -> str:
+    if text == STDIN and sys.stdin is None:  # as Python leaves it where a caller closed it
+        raise ValueError("the standard input is closed")
+    with nullcontext(sys.stdin) if text == STDIN else open(text, encoding="utf-8") as file:
+        content = file.read(MAX_CHARACTERS + 1)
+    if len(content) > MAX_CHARACTERS:
+        raise ValueError(f"it is too long: wanted at most {MAX_CHARACTERS:,} characters; split it in several")
+    return content
 
 
 def _named(name: str, make: Callable[[], LayerList], own_sizes: bool = False) -> Named:
@@ -142,7 +174,20 @@ def _is_onnx(path: Path) -> bool:
 def _onnx(path: Path, image: Shape | None, bits: Bits) -> LayerList:
     from services.hw_oracle.importers import from_onnx
 
-    return from_onnx(path, input_shape=image, bits=bits)
+    try:
+        return from_onnx(path, input_shape=image, bits=bits)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "onnx":
+            raise
+        fix = "ONNX files need onnx; run: pip install 'imcnas[onnx]'"
+        raise NotPossible.of(Violation(str(path), fix)) from None
+
+
+def _is_ours(item: object) -> bool:
+    """Tell by a field that MNSIM's form does not have; a layer's `kind` there is its `type`."""
+    layers = item.get("layers") if isinstance(item, dict) else item
+    kinds = isinstance(layers, list) and any(isinstance(layer, dict) and "kind" in layer for layer in layers)
+    return kinds or (isinstance(item, dict) and ("input_shape" in item or "version" in item))
 
 
 def _network(item: object, form: Format) -> LayerList:
@@ -150,8 +195,9 @@ def _network(item: object, form: Format) -> LayerList:
         item = item.get("network", item)  # what a search writes as best.json
     if isinstance(item, dict) and isinstance(item.get("layers"), dict):
         item = item["layers"]  # {"name", "layers": a whole network}
-    ours = isinstance(item, dict) and ("input_shape" in item or "version" in item)
-    if form is Format.MNSIM or (form is Format.AUTO and not ours):
+    if form is Format.MNSIM or (form is Format.AUTO and not _is_ours(item)):
+        if isinstance(item, dict) and "layers" not in item:
+            raise InvalidNetwork.of(missing("layers", "a list of layers: docs/evaluate.md shows the forms"))
         from services.hw_oracle.importers import from_mnsim
 
         # It checks what it is given.

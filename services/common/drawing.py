@@ -6,6 +6,7 @@ Drawn with Matplotlib's objects alone: no display, no global state.
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from textwrap import wrap
@@ -88,12 +89,14 @@ def check_figure_path(field: str, path: Path) -> None:
     Raises
     ------
     InvalidRequest
-        Naming `field`: another kind of file, or no such folder.
+        Naming `field`: another kind of file, no such folder, or a folder itself.
     """
     if path.suffix.lower() not in FORMATS:
         raise InvalidRequest.of(violation(field, str(path), "a name that ends in .png, .svg or .pdf"))
     if not path.parent.is_dir():
         raise InvalidRequest.of(violation(field, str(path), "a file in a folder that exists"))
+    if os.path.isdir(path):  # Path's raises on a name that is too long
+        raise InvalidRequest.of(violation(field, str(path), "a file; there is a folder of that name"))
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 import tomllib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,13 +53,21 @@ def parse_toml(text: str, invalid: type[InvalidInput]) -> dict[str, Any]:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write beside `path`, then put it in its place, so that no reader sees half a file."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Write beside `path`, then put it in its place, so that no reader sees half a file.
+
+    Raises
+    ------
+    OSError
+        Naming `path`, whichever step failed.
+    """
+    temporary = path.parent / f".{path.name[:40]}.{secrets.token_hex(8)}"
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "xb") as file:  # unlike tempfile's, with the permissions that the umask leaves
             file.write(content)
-        os.chmod(temporary, 0o644)  # mkstemp's files are its owner's alone
         os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError) and error.errno is not None:
+            raise OSError(error.errno, error.strerror, str(path)) from None
         raise

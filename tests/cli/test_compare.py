@@ -82,7 +82,8 @@ def test_what_fails_is_told_and_the_others_are_compared(imcnas: Command):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["VGG8"], ["FILE", "another FILE, or --chip twice"]),
+        (["VGG8"], ["FILE", "another FILE, or two chips"]),
+        (["VGG8", "--chip", "c.toml", "--chip", "c.toml"], ["--chip: got 'c.toml 2 times'", "differ"]),
         (
             ["VGG8", "VGG16", "--chip", "mnsim2_default", "--chip", "c.toml"],
             ["--chip", "2 networks on 2 chips"],

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from services.cli.json_rows import MODULES
 from services.common.candidate import candidate_layers, parse_candidate
 from services.common.layers import Shape
 from services.hw_oracle.chips import load_chip
@@ -30,6 +31,9 @@ def test_json_has_the_totals_first_and_the_layers_last_whatever_the_detail(imcna
     assert [row["name"] for row in rows["totals"]] == ["VGG8", "VGG8-RES8"]
     assert rows["totals"] == rows["layers"]
     assert "adc_ns" in rows["modules"][0]["layers"][0]["latency"]
+    for row, full in zip(rows["layers"], rows["modules"], strict=True):
+        kept = [{k: v for k, v in x.items() if k not in MODULES} for x in full["layers"]]
+        assert row == {k: v for k, v in full.items() if k != "modules"} | {"layers": kept}
 
 
 def test_json_tells_an_error_in_its_place_and_the_exit_code_is_1(imcnas: Command):
@@ -111,10 +115,19 @@ def test_figures_of_one_network_have_the_name_given_and_of_several_their_names_i
     assert found["t.svg"] == b"<?xml"
 
 
+def test_a_figure_that_cannot_be_written_is_its_networks_failure_and_the_others_go_on(imcnas: Command):
+    Path("t-VGG8.svg").mkdir()
+    code, out, err = imcnas("evaluate", "VGG8", "MVGG8", *SMALL, "--timeline", "t.svg", "--json")
+    assert (code, len(out.splitlines())) == (1, 2)
+    assert "imcnas: VGG8: t-VGG8.svg: cannot be written" in err
+    assert Path("t-MVGG8.svg").is_file()
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["--timeline", "t.gif"], ["--timeline", "'t.gif'", ".png, .svg or .pdf"]),
+        (["--timeline", "dd.png"], ["--timeline", "'dd.png'", "there is a folder of that name"]),
         (["--floorplan", "no/f.png"], ["--floorplan", "no/f.png", "folder"]),
         (["--floorplan", "f.png", "--chip", "none.toml"], ["--floorplan", "placement", "shell"]),
         (["--explain", "0", "--oracle", "127.0.0.1:1"], ["--oracle", "leave out"]),
@@ -125,6 +138,7 @@ def test_what_cannot_be_drawn_or_explained_is_refused_before_any_work(
     imcnas: Command, arguments: list[str], told: list[str]
 ):
     Path("none.toml").write_text('placement = "none"\n')
+    Path("dd.png").mkdir()
     code, out, err = imcnas("evaluate", "VGG8", *arguments)
     text = " ".join(err.replace("│", " ").split())
     assert (code, out, [t for t in told if t not in text]) == (2, "", []), err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -109,3 +110,62 @@ def test_bits_that_are_none_stop_the_command(imcnas: Command, text: str) -> None
     code, _, err = imcnas("evaluate", "VGG8", "--bits", text)
     assert code == 2
     assert f"--bits: got '{text}', wanted one bit width, or those of inputs, weights and outputs" in err
+
+
+def test_a_text_too_long_for_a_file_name_is_a_candidate(imcnas: Command) -> None:
+    long = "-".join(["MVGG4096"] * 40)
+    (row,) = evaluate(imcnas, long, "--image", "1x2x2", "--detail", "totals")
+    assert row["name"] == long
+    code, _, err = imcnas("evaluate", long[:-1] + "x")
+    assert code == 1
+    assert "blocks[39]: got 'MVGG409x'" in err
+
+
+def test_a_file_that_is_not_there_leaves_the_others_results(imcnas: Command) -> None:
+    Path("open.onnx").write_bytes(file(NODE, tensors=WEIGHTS, image=("N", 1, "H", "W")))
+    code, out, _ = imcnas("evaluate", "open.onnx", "typo.onnx", "--image", "1x8x9", "--json")
+    good, bad = map(json.loads, out.splitlines())
+    assert (code, bad["error"]["reason"]) == (1, "NOT_FOUND")
+    assert good["latency_ns"] > 0
+
+
+@pytest.mark.parametrize("content", [{"layers": [CONV]}, [CONV], {"name": "x", "layers": [CONV]}])
+def test_layers_with_a_kind_are_ours_and_what_lacks_is_named(imcnas: Command, content: Any) -> None:
+    Path("x.json").write_text(json.dumps(content))
+    (row,) = evaluate(imcnas, "x.json")
+    message = row["error"]["message"]
+    wanted = "network: got" if isinstance(content, list) else "network.input_shape: is missing"
+    assert wanted in message
+    assert "type" not in message
+
+
+def test_an_object_without_layers_is_told_so(imcnas: Command) -> None:
+    Path("x.json").write_text('{"name": "x", "model": 3}')
+    (row,) = evaluate(imcnas, "x.json")
+    assert row["error"]["message"].startswith("layers: is missing, wanted a list of layers")
+
+
+def test_json_without_an_end_is_refused(imcnas: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.cli.networks.MAX_CHARACTERS", 1000)
+    monkeypatch.setattr("sys.stdin", io.StringIO(" " * 5000))
+    Path("x.json").write_text(" " * 1001)
+    for row in evaluate(imcnas, "-", "x.json"):
+        assert "too long: wanted at most 1,000 characters" in row["error"]["message"]
+
+
+def test_without_onnx_an_onnx_file_alone_fails_and_says_what_to_install(
+    imcnas: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("graph.onnx").write_bytes(file(NODE, tensors=WEIGHTS, image=IMAGE))
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    code, out, _ = imcnas("evaluate", "graph.onnx", "VGG8", "--json")
+    bad, good = map(json.loads, out.splitlines())
+    assert code == 1
+    assert "pip install 'imcnas[onnx]'" in bad["error"]["message"]
+    assert good["tiles"] > 0
+
+
+def test_a_closed_standard_input_is_told(imcnas: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    (row,) = evaluate(imcnas, "-")
+    assert "the standard input is closed" in row["error"]["message"]

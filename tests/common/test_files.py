@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +77,22 @@ def test_an_ini_file_without_a_key_is_no_chip(text: str, tmp_path: Path) -> None
     file.write_text(text)
     with pytest.raises(InvalidChip, match=r"x\.ini: this sets nothing"):
         load_chip(str(file))
+
+
+def test_a_file_that_cannot_be_written_is_named_and_nothing_is_left(tmp_path: Path) -> None:
+    (tmp_path / "x.png").mkdir()
+    for file in (tmp_path / "x.png", tmp_path / "nowhere" / "x.png", tmp_path / ("x" * 300)):
+        with pytest.raises(OSError, match="Errno") as caught:
+            write_file(file, b"new")
+        assert (caught.value.filename, caught.value.filename2) == (str(file), None)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.png"]
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o077, 0o600), (0o022, 0o644)])
+def test_a_file_has_the_permissions_that_the_umask_leaves(tmp_path: Path, mask: int, mode: int) -> None:
+    before = os.umask(mask)
+    try:
+        write_file(tmp_path / "x.txt", b"new")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "x.txt").stat().st_mode & 0o777 == mode
