@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from math import prod
 
+import numpy as np
+
 from services.common.errors import InvalidNetwork, Violation
 from services.common.layers import (
     MAX_LAYERS,
@@ -40,6 +42,9 @@ from services.hw_oracle.importers.values import (
     square,
     undilated,
 )
+
+MAX_RANK = 8
+"""Most dimensions of a tensor: what a network needs and more."""
 
 
 class Assembler:
@@ -157,12 +162,14 @@ class Assembler:
             return self.activation(path, maps[0])
         if kind == "add":
             self._alike(path, maps, maps[0])
-            return self._append(path, Add(inputs=_sources(maps), bits=self._bits), maps, maps[0].dims)
+            dims = _broadcast(path, maps)
+            return self._append(path, Add(inputs=_sources(maps), bits=self._bits), maps, dims)
         if kind == "multiply":
             largest = max(maps, key=lambda v: (self._shape(v).points, prod(v.dims)))
             # 1 x 1 maps, before or after they were expanded, are read by every point.
             self._alike(path, [v for v in maps if not self._scales(v, largest)], largest)
-            return self._append(path, Multiply(inputs=_sources(maps), bits=self._bits), maps, largest.dims)
+            dims = _broadcast(path, maps)
+            return self._append(path, Multiply(inputs=_sources(maps), bits=self._bits), maps, dims)
         raise refused(path, "several maps", "one map, and constants")
 
     def concat(self, path: str, values: Sequence[Value], axis: int) -> Value:
@@ -183,6 +190,8 @@ class Assembler:
         """Put zeros on all four sides of a map, for the convolution or pooling behind to take up."""
         if not any(sides):
             return value
+        if min(sides) < 0:
+            raise refused(f"{path}.pads", list(sides), "0 or more on each side: maps are not cropped")
         self._map(path, value)
         padding = square(path, "padding", sides)
         dims = (*value.dims[:2], *(side + 2 * padding for side in value.dims[2:]))
@@ -192,6 +201,7 @@ class Assembler:
         """See the same elements, in the same order, in other dimensions."""
         if dims == value.dims:
             return value
+        _check_rank(path, dims)
         if prod(dims) != prod(value.dims) or not self._whole(value):
             got = f"{list(value.dims)} to {list(dims)}"
             raise refused(path, got, "a map or vector with as many elements, not padded and not expanded")
@@ -209,6 +219,7 @@ class Assembler:
 
     def expand(self, path: str, value: Value, dims: Dims) -> Value:
         """Repeat the one point of a map over rows and columns, for the product behind."""
+        _check_rank(path, dims)
         channels = self._shape(value).channels
         if prod(dims) == prod(value.dims):
             return self.reshape(path, value, dims)
@@ -297,6 +308,23 @@ class Assembler:
                 raise refused(
                     f"{path}.inputs", list(value.dims), f"maps of one shape, here {list(wanted.dims)}"
                 )
+
+
+def _check_rank(path: str, dims: Dims) -> None:
+    if len(dims) > MAX_RANK:
+        raise refused(path, f"{len(dims)} dimensions", f"at most {MAX_RANK}")
+
+
+def _broadcast(path: str, maps: Sequence[Value]) -> Dims:
+    """Dimensions of what maps of several dimensions make element by element: those of one of them."""
+    found = [list(v.dims) for v in maps[:8]]
+    try:
+        dims = np.broadcast_shapes(*(v.dims for v in maps))
+    except ValueError:
+        raise refused(f"{path}.inputs", found, "maps of one shape, or 1 x 1 with as many channels") from None
+    if prod(dims) != max(prod(v.dims) for v in maps):
+        raise refused(f"{path}.inputs", found, f"one as large as what they make, {list(dims)}")
+    return dims
 
 
 def _sources(values: Sequence[Value]) -> tuple[int, ...]:

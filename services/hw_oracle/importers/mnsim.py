@@ -44,6 +44,10 @@ def from_mnsim(layers: Sequence[Any]) -> LayerList:
     if not isinstance(layers, (list, tuple)) or not layers:
         raise InvalidNetwork.of(violation("layers", layers, "a list of one dictionary a layer"))
     entries = [(f"layers[{i}]", _entry(f"layers[{i}]", entry)) for i, entry in enumerate(layers)]
+    for path, entry in entries:
+        if entry.get("type") not in (*TYPES, *DROPPED):
+            wanted = one_of((*TYPES, *DROPPED), str(entry.get("type")))
+            raise InvalidNetwork.of(violation(f"{path}.type", entry.get("type"), wanted))
     first = next((named for named in entries if named[1].get("type") not in DROPPED), entries[0])
     image = _input_shape(*first)
     made: list[Layer] = []

@@ -103,6 +103,8 @@ class Node:
         value = self._value(0)
         for index in range(1, len(self.inputs)):
             self._constant(index)
+        if op == "BatchNormalization" and self._int("training_mode", 0):
+            raise refused(f"{path}.training_mode", 1, "0, constant statistics", "export in evaluation mode")
         if op in VANISH:
             return value if op in UNCHANGED else make.activation(path, value)
         if op in END:

@@ -144,7 +144,9 @@ def _dims(node: torch.fx.Node) -> Dims | None:
     """Dimensions of a node's result, or of its first."""
     value: Any = node.meta.get("val")
     value = value[0] if isinstance(value, (list, tuple)) and value else value
-    return tuple(map(int, value.shape)) if hasattr(value, "shape") else None
+    sizes = getattr(value, "shape", None)
+    # what depends on the data is no number
+    return tuple(sizes) if sizes is not None and all(type(size) is int for size in sizes) else None
 
 
 class _Operation:
