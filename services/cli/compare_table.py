@@ -58,11 +58,19 @@ _OF_LAYERS: tuple[tuple[str, Callable[[LayerCost], float], Written], ...] = (
 )
 
 
+_OF_FIRST, _OF_OTHER = 48, 19
+"""Characters of a line that the layer and the first subject take, and each other one with its ratio."""
+
+
 def show_comparison(console: Console, subjects: Sequence[Subject]) -> None:
     """Print totals, then busy time, energy and area layer by layer; each with its ratio to the first."""
-    letters = [ascii_uppercase[position % 26] for position in range(len(subjects))]
+    fitting = max(2, 1 + (console.width - _OF_FIRST) // _OF_OTHER)  # no number is ever cut
+    left = len(subjects) - fitting
+    subjects, letters = subjects[:fitting], ascii_uppercase[: min(fitting, len(subjects))]
     for letter, subject in zip(letters, subjects, strict=True):
         console.print(Text.assemble((letter, "bold"), f"  {subject.name}"))
+    if left > 0:
+        console.print(f"and {left} more: a wider terminal has room for them, --json has them all")
     every = [totals(subject.report, subject.figures) for subject in subjects]
     table = plain_table("", *_headings(letters))
     for label, key, written in _TOTALS:
@@ -74,7 +82,10 @@ def show_comparison(console: Console, subjects: Sequence[Subject]) -> None:
     for title, value, written in _OF_LAYERS:
         console.print(f"\n[bold]{title}[/bold]")
         table = plain_table("#" if same else "/".join(letters), "layer", *_headings(letters), left=2)
-        table.columns[1].overflow, table.columns[1].max_width = "ellipsis", max(20, console.width // 3)
+        table.columns[1].overflow, table.columns[1].max_width = (
+            "ellipsis",
+            max(20, _OF_FIRST - 16 if len(subjects) > 2 else console.width // 3),
+        )
         for row in rows:
             found = [
                 None if index is None else value(subject.report.layers[index])

@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass, replace
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import cache
+from math import isfinite
 from typing import Any
 
 from services.common.errors import InvalidRequest, one_of, violation
@@ -74,6 +75,10 @@ def field_value(chip: ChipConfig, name: str) -> Value:
     return value  # type: ignore[no-any-return]  # the tree's leaves are values
 
 
+MAX_NUMBER = 40
+"""Characters of the longest number: more than any value that a field takes has."""
+
+
 def read_value(path: str, text: str) -> Value:
     """Read a value as it is written on a command line.
 
@@ -99,7 +104,12 @@ def read_value(path: str, text: str) -> Value:
             raise InvalidRequest.of(violation(path, text, "true or false"))
         return text == "true"
     try:
-        return int(text) if kind is int else float(text)
+        if len(text) > MAX_NUMBER:
+            raise ValueError
+        number = int(text) if kind is int else float(text)
+        if not isfinite(number):
+            raise ValueError
+        return number
     except ValueError:
         noun = "an integer" if kind is int else "a number"
         wanted = f"{noun}, or {DERIVED}" if others else noun

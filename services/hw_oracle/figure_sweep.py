@@ -66,9 +66,12 @@ def sweep_figure(
 
 
 def _lines(setting: Setting, outcomes: Sequence[Outcome]) -> Figure:
+    from matplotlib.ticker import ScalarFormatter
+
     figure = new_figure(7.4, 5.2)
     networks = list(dict.fromkeys(outcome.network for outcome in outcomes))
     grid, places = figure.subplots(2, 2, sharex=True), _places(setting)
+    words = any(type(value) not in (int, float) for value in places)  # which have no order to join
     for axes, (name, key, units) in zip(grid.flat, _PANELS, strict=True):
         unit, size = unit_of((outcome.totals[key] for outcome in outcomes), units)
         for number, network in enumerate(networks):
@@ -78,11 +81,13 @@ def _lines(setting: Setting, outcomes: Sequence[Outcome]) -> Figure:
             axes.plot(
                 [places[outcome.values[0]] for outcome in members],
                 [outcome.totals[key] / size for outcome in members],
-                marker=marker, color=_COLOURS[number % len(_COLOURS)], linewidth=1.4, markersize=5,
-                label=plain(f" {network}"),
+                marker=marker, color=_COLOURS[number % len(_COLOURS)], markersize=5,
+                linewidth=0 if words else 1.4, label=plain(f" {network}"),
             )  # fmt: skip
         log_where_wide(axes, "y", [outcome.totals[key] / size for outcome in outcomes])
         axes.set_ylabel(f"{name} ({unit})" if unit else name)
+        if isinstance(formatter := axes.yaxis.get_major_formatter(), ScalarFormatter):
+            formatter.set_useOffset(False)  # a +1 in the corner is not read
         style(axes)
     for axes in grid[-1]:
         axes.set_xlabel(setting.name)
