@@ -122,7 +122,10 @@ def value_text(value: Value) -> str:
         return DERIVED
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    short = f"{value:.12g}"
+    return short if float(short) == value else repr(value)
 
 
 def with_fields(chip: ChipConfig, values: Mapping[str, Value]) -> ChipConfig:

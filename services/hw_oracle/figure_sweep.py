@@ -70,7 +70,7 @@ def _lines(setting: Setting, outcomes: Sequence[Outcome]) -> Figure:
 
     figure = new_figure(7.4, 5.2)
     networks = list(dict.fromkeys(outcome.network for outcome in outcomes))
-    grid, places = figure.subplots(2, 2, sharex=True), _places(setting)
+    grid, places = figure.subplots(2, 2, sharex=True), _places(setting, outcomes)
     words = any(type(value) not in (int, float) for value in places)  # which have no order to join
     for axes, (name, key, units) in zip(grid.flat, _PANELS, strict=True):
         unit, size = unit_of((outcome.totals[key] for outcome in outcomes), units)
@@ -104,9 +104,11 @@ def _lines(setting: Setting, outcomes: Sequence[Outcome]) -> Figure:
     return figure
 
 
-def _places(setting: Setting) -> dict[Value, float]:
-    """Place each value on the axis: numbers at themselves, words at their turn; in rising order."""
-    turns: dict[Value, float] = {value: float(turn) for turn, value in enumerate(setting.values)}
+def _places(setting: Setting, outcomes: Sequence[Outcome]) -> dict[Value, float]:
+    """Place the values that came to something, rising: numbers at themselves, words at their turn."""
+    drawn = {outcome.values[0] for outcome in outcomes}
+    values = [value for value in setting.values if value in drawn]
+    turns: dict[Value, float] = {value: float(turn) for turn, value in enumerate(values)}
     if any(type(value) not in (int, float) for value in turns):
         return turns
     numbers: list[Any] = list(turns)

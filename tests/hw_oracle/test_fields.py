@@ -125,3 +125,10 @@ def test_a_choice_sets_the_whole_converter_and_single_fields_come_after_it():
 def test_fields_that_make_no_chip_are_named():
     with pytest.raises(InvalidChip, match=r"chip\.tile\.pe\.crossbar\.subarray_rows: got 256"):
         with_fields(ChipConfig(), {"tile.pe.crossbar.rows": 100})
+
+
+@pytest.mark.parametrize("number", [0.1234567890123456, 0.5, 1e-9, 3.16, 1 / 3])
+def test_a_number_is_written_as_short_as_it_reads_back(number: float) -> None:
+    text = value_text(number)
+    assert float(text) == number
+    assert len(text) <= len(repr(number))
