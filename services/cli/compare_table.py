@@ -65,12 +65,13 @@ _OF_FIRST, _OF_OTHER = 48, 19
 def show_comparison(console: Console, subjects: Sequence[Subject]) -> None:
     """Print totals, then busy time, energy and area layer by layer; each with its ratio to the first."""
     fitting = max(2, 1 + (console.width - _OF_FIRST) // _OF_OTHER)  # no number is ever cut
+    fitting = min(fitting, len(ascii_uppercase))
     left = len(subjects) - fitting
     subjects, letters = subjects[:fitting], ascii_uppercase[: min(fitting, len(subjects))]
     for letter, subject in zip(letters, subjects, strict=True):
         console.print(Text.assemble((letter, "bold"), f"  {subject.name}"))
     if left > 0:
-        console.print(f"and {left} more: a wider terminal has room for them, --json has them all")
+        console.print(f"and {left} more: --json has them all")
     every = [totals(subject.report, subject.figures) for subject in subjects]
     table = plain_table("", *_headings(letters))
     for label, key, written in _TOTALS:

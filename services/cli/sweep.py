@@ -83,7 +83,8 @@ def command(
         show_sweep(CONSOLE, settings, outcomes)
         if subarrays_follow(config, settings):
             CONSOLE.print("crossbar.subarray_rows follows rows, as on this chip they are equal.", style="dim")
-        CONSOLE.print(NOT_MODELLED, style="dim")
+        if done:
+            CONSOLE.print(NOT_MODELLED, style="dim")
     if plot is not None and done:
         save(sweep_figure(settings, done, fronts(done, "latency_ns", "energy_nj")), plot)
         print(f"Written: {plot}", file=sys.stderr)

@@ -95,3 +95,13 @@ def test_what_is_no_comparison_is_refused(imcnas: Command, arguments: list[str],
     Path("c.toml").write_text("clock_mhz = 1000\n")
     code, out, err = imcnas("compare", *arguments)
     assert (code, out, [t for t in told if t not in err]) == (2, "", []), err
+
+
+def test_more_networks_than_there_are_letters_are_told_and_left_out(
+    imcnas: Command, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("services.cli.console.CONSOLE.width", 2000)
+    code, out, _ = imcnas("compare", *(f"VGG{k}" for k in range(1, 31)), *SMALL)
+    assert code == 0
+    assert "Z  VGG26" in out
+    assert "and 4 more" in out
