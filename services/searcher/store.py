@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from services.common.codec import dumps, loads, to_jsonable
 from services.common.errors import InvalidRequest, NotFound, NotPossible, StudyConflict, Violation, violation
+from services.common.sql import connect, transaction
 from services.hw_oracle.types import LayerCost
 from services.searcher.lease import LEASE_S, describe, is_live, new_owner
 from services.searcher.rows import (
@@ -50,27 +51,19 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._owner = new_owner()
-        url = sa.URL.create("sqlite", database=str(path))
-        self._engine = sa.create_engine(url, connect_args={"timeout": 30})
-        sa.event.listen(self._engine, "connect", _configure)
-        sa.event.listen(self._engine, "begin", _begin)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with self._begin(write=True) as connection:
+            self._engine = connect(path)
+        except OSError as error:
+            raise _unusable(path, error) from error
+        try:
+            with transaction(self._engine, write=True) as connection:
                 TABLES.create_all(connection)
                 version = connection.scalar(sa.select(SCHEMA.c.version))
                 if version is None:
                     connection.execute(SCHEMA.insert().values(version=SCHEMA_VERSION))
-        except (OSError, sa.exc.DatabaseError) as error:
+        except sa.exc.DatabaseError as error:
             self.close()
-            detail = getattr(error, "orig", None) or error
-            raise InvalidRequest.of(
-                Violation(
-                    "store",
-                    f"cannot open {path} as a store of studies ({detail}); "
-                    "give a path in a folder that can be written to, new or made by imcnas",
-                )
-            ) from error
+            raise _unusable(path, error) from error
         if version is not None and version != SCHEMA_VERSION:
             self.close()
             raise NotPossible(
@@ -83,15 +76,9 @@ class Store:
         self._engine.dispose()
 
     @contextmanager
-    def _begin(self, *, write: bool) -> Iterator[sa.Connection]:
-        """Begin a transaction; one that writes waits for others who do before it reads what it builds on."""
-        with self._engine.connect().execution_options(imcnas_write=write) as connection, connection.begin():
-            yield connection
-
-    @contextmanager
     def _transaction(self, *, write: bool = True) -> Iterator[sa.Connection]:
         try:
-            with self._begin(write=write) as connection:
+            with transaction(self._engine, write=write) as connection:
                 yield connection
         except sa.exc.OperationalError as error:
             raise NotPossible(
@@ -279,17 +266,11 @@ class Store:
             )
 
 
-def _configure(connection: Any, _: object) -> None:
-    """Readers do not block the writer; a commit is on the disk when it returns; references hold."""
-    connection.isolation_level = None  # transactions are begun by `_begin`, not by the driver
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: sa.Connection) -> None:
-    """Take the writer's place at the beginning: a lock that must grow later cannot wait for its turn."""
-    write = connection.get_execution_options().get("imcnas_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+def _unusable(path: Path, error: Exception) -> InvalidRequest:
+    detail = getattr(error, "orig", None) or error
+    text = f"cannot open {path} as a store of studies ({detail}); "
+    text += "give a path in a folder that can be written to, new or made by imcnas"
+    return InvalidRequest.of(Violation("store", text))
 
 
 def _of(study: StudyRecord) -> sa.ColumnElement[bool]:

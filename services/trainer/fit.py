@@ -13,27 +13,38 @@ import json
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
 
 import torch
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from services.common.candidate import candidate_layers
-from services.common.errors import TrainingFailed
+from services.common.errors import Cancelled, TrainingFailed
 from services.common.network_json import network_key
 from services.trainer.build import Dropout, build_module
-from services.trainer.data import Dataset
-from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest, TrainRecipe
+from services.trainer.identity import computed_precision
+from services.trainer.resident import Draws, Resident
+from services.trainer.types import (
+    AccuracyReport,
+    Checkpoint,
+    EpochReport,
+    EvaluationRequest,
+    TrainRecipe,
+    Weights,
+)
 
 log = logging.getLogger(__name__)
 
-VALIDATION_BATCH = 256
-
 
 def train(
-    request: EvaluationRequest, dataset: Dataset, device: str = "cpu"
-) -> Iterator[EpochReport | AccuracyReport]:
+    request: EvaluationRequest,
+    data: Resident,
+    *,
+    resume: bytes | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Generator[EpochReport | Checkpoint | Weights | AccuracyReport]:
     """Train a candidate; give a report after each epoch, and the result last.
 
     The result names the network by its key at the default bit widths, which training does not use.
@@ -41,10 +52,12 @@ def train(
     Parameters
     ----------
     request : EvaluationRequest
-    dataset : Dataset
-        The one that the request names.
-    device : str
-        A torch device.
+    data : Resident
+        The data set that the request names, on the device to train on.
+    resume : bytes, optional
+        Data of a Checkpoint to go on from.
+    stop : callable
+        Asked before every step whether to end with Cancelled.
 
     Raises
     ------
@@ -54,7 +67,7 @@ def train(
         The loss is no longer finite, or torch failed (memory, most often).
     """
     try:
-        yield from _train(request, dataset, torch.device(device))
+        yield from _train(request, data, resume, stop)
     except (RuntimeError, MemoryError) as error:  # every error of torch is a RuntimeError
         # The text may quote source paths and addresses: it stays here.
         log.exception("training of %s failed", request.candidate)
@@ -62,10 +75,10 @@ def train(
 
 
 def _train(
-    request: EvaluationRequest, dataset: Dataset, device: torch.device
-) -> Iterator[EpochReport | AccuracyReport]:
+    request: EvaluationRequest, data: Resident, resume: bytes | None, stop: Callable[[], bool]
+) -> Generator[EpochReport | Checkpoint | Weights | AccuracyReport]:
     started = time.monotonic()
-    info, recipe = dataset.info, request.recipe
+    info, recipe, device = data.info, request.recipe, data.device
     key = network_key(candidate_layers(request.candidate, info.input_shape, info.classes))
     seeds = Seeds(f"{key} {info.fingerprint} {json.dumps(asdict(recipe), sort_keys=True)} {request.seed}")
 
@@ -73,15 +86,16 @@ def _train(
         module = build_module(request.candidate, info.input_shape, info.classes)
     initialise(module.to_empty(device="cpu"), seeds.generator("init"), seeds.generator("dropout", device))
     module = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # absent in stubs
-    images = _Images(dataset, recipe.shift_px, device)
-    draws = _Draws(*map(seeds.generator, ("order", "shifts", "flips")))
+    draws = Draws(*map(seeds.generator, ("order", "shifts", "flips")))
     step = _Step(module, recipe, recipe.epochs * math.ceil(info.train_images / recipe.batch_size))
 
     epochs: list[EpochReport] = []
     for epoch in range(1, recipe.epochs + 1):
         module.train()
         total_loss = torch.zeros((), device=device)
-        for x, y in images.train_batches(recipe.batch_size, draws):
+        for x, y in data.train_batches(recipe.batch_size, recipe.shift_px, draws):
+            if stop():
+                raise Cancelled(f"training of {request.candidate} was stopped in epoch {epoch}")
             total_loss += step(x, y) * len(y)
         loss = total_loss.item() / info.train_images
         if not math.isfinite(loss):
@@ -93,12 +107,15 @@ def _train(
             EpochReport(
                 epoch=epoch,
                 train_loss_nats=loss,
-                validation_accuracy_frac=images.validation_accuracy_frac(module),
+                validation_accuracy_frac=data.accuracy_frac(module, "validation"),
                 elapsed_s=time.monotonic() - started,
             )
         )
         yield epochs[-1]
 
+    if request.keep_weights:
+        state = {name: value.cpu().contiguous() for name, value in module.state_dict().items()}
+        yield Weights(data=save(state, {"candidate": str(request.candidate), "dataset": info.name}))
     accuracy = epochs[-1].validation_accuracy_frac
     yield AccuracyReport(
         network_key=key,
@@ -109,6 +126,8 @@ def _train(
         train_s=time.monotonic() - started,
         device=device.type,
         torch_version=str(torch.__version__),
+        precision=computed_precision(recipe, device.type),
+        test_accuracy_frac=data.accuracy_frac(module, "test") if request.judge_test else None,
     )
 
 
@@ -174,69 +193,3 @@ class _Step:
         self._sgd.step()
         self._schedule.step()
         return loss.detach()
-
-
-@dataclass(frozen=True, slots=True)
-class _Draws:
-    """Generators of what an epoch draws about its images."""
-
-    order: torch.Generator
-    shifts: torch.Generator
-    flips: torch.Generator
-
-
-class _Images:
-    """A data set on the device: pixels of one byte, normalised as batches are made of them."""
-
-    def __init__(self, dataset: Dataset, recipe_shift_px: int, device: torch.device) -> None:
-        # The clone gives one memory layout whatever strides numpy chose: convolutions round by layout.
-        train, validation = (
-            torch.tensor(dataset.images[part]).clone(memory_format=torch.contiguous_format)
-            for part in (dataset.train, dataset.validation)
-        )
-        self._mean, deviation = (
-            torch.tensor(values, dtype=torch.float32, device=device).view(-1, 1, 1)
-            for values in (dataset.mean, dataset.deviation)
-        )
-        self._deviation = deviation.clamp(min=1.0)  # a constant channel stays constant
-        self._flip = dataset.augmentation.flip
-        shift_px = recipe_shift_px * dataset.augmentation.shift_px
-        side = dataset.info.input_shape.width
-        # A view of every shift of every image: image, channel, dy, dx, row, column. Black is shifted in.
-        padded = nn.functional.pad(train, (shift_px,) * 4).to(device)
-        self._windows = padded.unfold(2, side, 1).unfold(3, side, 1)
-        self._offsets = 2 * shift_px + 1
-        self._train_y = torch.tensor(dataset.labels[dataset.train], device=device)
-        self._validation_x = validation.to(device)
-        self._validation_y = torch.tensor(dataset.labels[dataset.validation], device=device)
-        self._device = device
-
-    def train_batches(self, batch_size: int, draws: _Draws) -> Iterator[tuple[Tensor, Tensor]]:
-        """Give the train part once, in random order, each image shifted and perhaps flipped at random."""
-        count = len(self._train_y)
-        chosen = torch.randperm(count, generator=draws.order).to(self._device)
-        dy, dx = torch.randint(self._offsets, (2, count), generator=draws.shifts).to(self._device)
-        flipped = (torch.rand(count, generator=draws.flips) < 0.5).to(self._device) if self._flip else None
-        for start in range(0, count, batch_size):
-            batch = slice(start, start + batch_size)
-            x = self._windows[chosen[batch], :, dy[batch], dx[batch]]
-            if flipped is not None:
-                x = torch.where(flipped[batch, None, None, None], x.flip(3), x)
-            yield self._normalised(x), self._train_y[chosen[batch]]
-
-    def _normalised(self, pixels: Tensor) -> Tensor:
-        """Scale pixels to the train part's mean 0 and deviation 1 by channel."""
-        x = (pixels.to(torch.float32) - self._mean).div_(self._deviation)
-        return x.contiguous(memory_format=torch.channels_last)
-
-    @torch.no_grad()
-    def validation_accuracy_frac(self, module: nn.Module) -> float:
-        """Share of the validation part that `module` classifies right."""
-        module.eval()
-        right = torch.zeros((), dtype=torch.int64, device=self._device)
-        for start in range(0, len(self._validation_y), VALIDATION_BATCH):
-            batch = slice(start, start + VALIDATION_BATCH)
-            right += (
-                module(self._normalised(self._validation_x[batch])).argmax(1) == self._validation_y[batch]
-            ).sum()
-        return int(right) / len(self._validation_y)

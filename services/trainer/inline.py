@@ -2,41 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
+from typing import Unpack
 
-import torch
-
-from services.trainer.data import Registry
-from services.trainer.evaluator import Ended, Evaluator
-from services.trainer.fit import train
-from services.trainer.requests import OnEpoch
-from services.trainer.types import AccuracyReport, EvaluationRequest
+from services.trainer.data import Dataset
+from services.trainer.evaluator import Evaluator, Options
+from services.trainer.jobs import Item, TrainJob
+from services.trainer.types import NodeInfo
+from services.trainer.worker import Worker
 
 
-class InlineTrainer(Evaluator):
-    """Evaluator with one slot, in the caller's thread, on one CPU thread."""
+class InlineTrainer(Evaluator[Worker]):
+    """Evaluator with one slot, in the caller's thread, on one CPU thread.
 
-    def __init__(
-        self, on_end: Callable[[Ended], None] | None = None, datasets: Registry | None = None
-    ) -> None:
-        super().__init__(1, on_end, datasets)
+    Parameters
+    ----------
+    **options
+        As of Evaluator.
+    """
 
-    def _train(self, slot: int, request: EvaluationRequest, on_epoch: OnEpoch) -> AccuracyReport:
-        with _one_thread():
-            for report in train(request, self._datasets.load(request.dataset), self.device):
-                if isinstance(report, AccuracyReport):
-                    return report
-                on_epoch(report)
-        raise AssertionError("a training ends with its result")
+    def __init__(self, **options: Unpack[Options]) -> None:
+        super().__init__(**options)
+        self._slots.add(Worker(self.device))
 
+    def _run(self, worker: Worker, job: TrainJob, dataset: Dataset) -> Generator[Item]:
+        worker.attach(dataset)
+        return worker.run(job, dataset.info.fingerprint)
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute on one thread, as every worker does, so that results are the same bit for bit."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    def _interrupt(self, worker: Worker, job: str) -> None:
+        worker.stop(job)
+
+    def _nodes(self) -> tuple[NodeInfo, ...]:
+        return (NodeInfo(name="this process", devices="cpu", slots=1, busy_slots=self.busy_slots),)

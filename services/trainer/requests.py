@@ -1,93 +1,145 @@
-"""What has been asked before: one request id is one training, however often it is asked."""
+"""Who asks for what: one request id is one evaluation, and equal evaluations in flight are one training."""
 
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections import defaultdict, deque
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 
-from services.common.errors import InvalidRequest, TrainingFailed, Violation
+from services.common.errors import ImcnasError, InvalidRequest, TrainingFailed, Violation
+from services.trainer.callers import Caller
 from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest
 
-OnEpoch = Callable[[EpochReport], None]
-Train = Callable[[EvaluationRequest, OnEpoch], AccuracyReport]
+Train = Callable[[Callable[[EpochReport], None]], AccuracyReport]
+"""Trains, and tells each epoch to what it is given."""
 
 
-class RequestMemory:
-    """Joins callers of one request id, and remembers results of the last ones.
+class Evaluations:
+    """Joins callers of one evaluation, and remembers results of the last request ids.
 
-    Callers who ask for what is in training follow it, epochs included. A result is remembered; a
-    failure reaches those who wait for it and is forgotten. When the training caller gives up
-    (cancelled, its `on_epoch` raised), the next of those who wait trains.
+    Callers who ask for what is in training follow it, epochs included. The result of an id is remembered; a
+    failure reaches those who wait for it and is forgotten. When the caller who trains gives up (cancelled, its
+    `on_epoch` raised), the next of those who wait trains.
 
     Parameters
     ----------
     limit : int
-        Results remembered; the oldest is forgotten first.
+        Results remembered by id; the oldest is forgotten first.
     """
 
     def __init__(self, limit: int = 10_000) -> None:
         self._limit = limit
         self._lock = threading.Lock()
-        self._runs: dict[str, _Run] = {}
+        self._runs: dict[Hashable, _Run] = {}
+        self._callers: defaultdict[str, list[Caller]] = defaultdict(list)
+        self._asked: dict[str, EvaluationRequest] = {}
+        self._reports: dict[str, AccuracyReport] = {}
         self._finished: deque[str] = deque()
 
-    def run(self, request: EvaluationRequest, on_epoch: OnEpoch, train: Train) -> AccuracyReport:
+    def run(
+        self, request: EvaluationRequest, content: Hashable, caller: Caller, train: Train
+    ) -> AccuracyReport:
         """Give the result of this request, training only if nobody has or is.
+
+        Parameters
+        ----------
+        request : EvaluationRequest
+        content : hashable
+            Equal for requests of one training.
+        caller : Caller
+        train : callable
+            Called if this caller is the one to train.
 
         Raises
         ------
         InvalidRequest
             The request's id was given before with other content.
         """
-        if not request.request_id:
-            return train(request, on_epoch)
-        while True:
-            run, first = self._find(request)
-            if first:
-                return self._lead(run, on_epoch, train)
-            if (report := run.follow(on_epoch)) is not None:
-                return report
+        with self._registered(request, caller):
+            report = self._reports.get(request.request_id)
+            if report is not None:
+                for epoch in report.epochs:
+                    caller.epoch(epoch)
+            while report is None:
+                run, first = self._find(content)
+                report = self._lead(content, run, caller, train) if first else run.follow(caller)
+            self._remember(request.request_id, report)
+            return report
 
-    def _find(self, request: EvaluationRequest) -> tuple[_Run, bool]:
+    def cancel(self, request_id: str, error: ImcnasError) -> bool:
+        """Raise `error` in whoever waits for an id; False if nobody does."""
         with self._lock:
-            run = self._runs.get(request.request_id)
-            if run is None:
-                run = self._runs[request.request_id] = _Run(request)
-                return run, True
-        if run.request != request:
-            text = f"{request.request_id!r} was used for another evaluation; give each evaluation its own id"
-            raise InvalidRequest.of(Violation("request_id", text))
-        return run, False
+            callers = tuple(self._callers.get(request_id, ())) if request_id else ()
+        for caller in callers:
+            caller.stop(error)
+        return bool(callers)
 
-    def _lead(self, run: _Run, on_epoch: OnEpoch, train: Train) -> AccuracyReport:
+    def stop(self, error: ImcnasError) -> None:
+        """Raise `error` in everybody who waits."""
+        with self._lock:
+            callers = [caller for waiting in self._callers.values() for caller in waiting]
+        for caller in callers:
+            caller.stop(error)
+
+    @contextmanager
+    def _registered(self, request: EvaluationRequest, caller: Caller) -> Iterator[None]:
+        name = request.request_id
+        with self._lock:
+            if name and self._asked.setdefault(name, request) != request:
+                text = f"{name!r} was used for another evaluation; give each evaluation its own id"
+                raise InvalidRequest.of(Violation("request_id", text))
+            self._callers[name].append(caller)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._callers[name].remove(caller)
+                if not self._callers[name]:
+                    del self._callers[name]
+                    if name not in self._reports:
+                        self._asked.pop(name, None)
+
+    def _remember(self, name: str, report: AccuracyReport) -> None:
+        with self._lock:
+            if name and name not in self._reports:
+                self._reports[name] = report
+                self._finished.append(name)
+                if len(self._finished) > self._limit:
+                    oldest = self._finished.popleft()
+                    del self._reports[oldest]
+                    if oldest not in self._callers:
+                        del self._asked[oldest]
+
+    def _find(self, content: Hashable) -> tuple[_Run, bool]:
+        with self._lock:
+            if content in self._runs:
+                return self._runs[content], False
+            run = self._runs[content] = _Run()
+            return run, True
+
+    def _lead(self, content: Hashable, run: _Run, caller: Caller, train: Train) -> AccuracyReport:
         def tell(epoch: EpochReport) -> None:
             run.add(epoch)
-            on_epoch(epoch)
+            caller.epoch(epoch)
 
         report, failure = None, None
         try:
-            report = train(run.request, tell)
+            report = train(tell)
+            return report
         except TrainingFailed as error:
             failure = error
             raise
         finally:
             with self._lock:
-                if report is None:
-                    del self._runs[run.request.request_id]
-                else:
-                    self._finished.append(run.request.request_id)
-                    if len(self._finished) > self._limit:
-                        del self._runs[self._finished.popleft()]
+                del self._runs[content]
             run.end(report, failure)
-        return report
 
 
 class _Run:
     """One training that several callers may follow."""
 
-    def __init__(self, request: EvaluationRequest) -> None:
-        self.request = request
+    def __init__(self) -> None:
         self._epochs: list[EpochReport] = []
         self._report: AccuracyReport | None = None
         self._failure: TrainingFailed | None = None
@@ -104,18 +156,24 @@ class _Run:
             self._report, self._failure, self._ended = report, failure, True
             self._changed.notify_all()
 
-    def follow(self, on_epoch: OnEpoch) -> AccuracyReport | None:
+    def follow(self, caller: Caller) -> AccuracyReport | None:
         """Wait for the end, telling epochs as they come; None when the leader gave up."""
         told = 0
         ended = False
-        while not ended:
-            with self._changed:
-                while not self._ended and len(self._epochs) == told:
-                    self._changed.wait()
-                fresh, ended = self._epochs[told:], self._ended
-            for epoch in fresh:
-                on_epoch(epoch)
-            told += len(fresh)
+        with caller.stopping(self._wake):
+            while not ended:
+                with self._changed:
+                    while not self._ended and len(self._epochs) == told and not caller.stopped:
+                        self._changed.wait()
+                    fresh, ended = self._epochs[told:], self._ended
+                caller.check()
+                for epoch in fresh:
+                    caller.epoch(epoch)
+                told += len(fresh)
         if self._failure is not None:
             raise TrainingFailed(self._failure.message, self._failure.violations)
         return self._report
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from services.common.candidate import Candidate
-from services.common.errors import InvalidRequest, violation
+from services.common.errors import InvalidRequest, one_of, violation
 from services.common.layers import Shape
 
 
@@ -37,28 +38,52 @@ class DatasetInfo:
     description: str
 
 
+class Schedule(StrEnum):
+    """How the learning rate goes over the epochs."""
+
+    ONE_CYCLE = "one_cycle"
+    """Up and down once over all epochs of the recipe: the best use of a number of epochs that is known."""
+    CONSTANT = "constant"
+    """Constant, then down to 0 on a branch: training may be continued from where the branch left."""
+
+
+class Precision(StrEnum):
+    """What convolutions and products are computed in; losses and normalisation stay in float32."""
+
+    AUTO = "auto"
+    """What the device gains from: bfloat16 on CUDA, float32 on a CPU."""
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainRecipe:
-    """How a candidate is trained: SGD with Nesterov momentum, one-cycle learning rate.
+    """How a candidate is trained: SGD with Nesterov momentum.
 
     Parameters
     ----------
     name : str
     version : int
         Raised whenever the loop changes what a recipe computes.
-    epochs, batch_size : int
+    epochs : int
+        Passes over the training images, at most: a continuable recipe may be asked for fewer.
+    batch_size : int
     learning_rate : float
-        Peak of the one-cycle schedule.
+        Peak of the schedule.
     momentum, weight_decay : float
     label_smoothing_frac : float
         Share of the target spread over all classes, 0 <= value < 1.
     shift_px : int
         Largest random shift of a training image in rows and columns, for a data set that shifts by 1 pixel,
         such as digits; one that shifts by 4, such as cifar10, takes four times as much. 0 switches it off.
+    schedule : Schedule
+    cooldown_frac : float
+        Share of the epochs asked for, at their end, in which a constant rate falls to 0; at least one epoch.
+    precision : Precision
     """
 
     name: str
-    version: int = 1
+    version: int = 2
     epochs: int = 12
     batch_size: int = 64
     learning_rate: float = 0.1
@@ -66,6 +91,9 @@ class TrainRecipe:
     weight_decay: float = 5e-4
     label_smoothing_frac: float = 0.1
     shift_px: int = 1
+    schedule: Schedule = Schedule.ONE_CYCLE
+    cooldown_frac: float = 0.2
+    precision: Precision = Precision.AUTO
 
     def __post_init__(self) -> None:
         checks = (
@@ -76,10 +104,18 @@ class TrainRecipe:
             ("weight_decay", 0 <= self.weight_decay < 1, "0 <= value < 1"),
             ("label_smoothing_frac", 0 <= self.label_smoothing_frac < 1, "0 <= value < 1"),
             ("shift_px", 0 <= self.shift_px <= 16, "0 to 16"),
+            ("schedule", self.schedule in list(Schedule), one_of(Schedule, str(self.schedule))),
+            ("cooldown_frac", 0 < self.cooldown_frac <= 1, "0 < value <= 1"),
+            ("precision", self.precision in list(Precision), one_of(Precision, str(self.precision))),
         )
         wrong = [violation(f"recipe.{n}", getattr(self, n), w) for n, good, w in checks if not good]
         if wrong:
             raise InvalidRequest.of(*wrong)
+
+    @property
+    def continuable(self) -> bool:
+        """Whether a training for some of the epochs can be continued to more."""
+        return self.schedule is Schedule.CONSTANT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +132,16 @@ class EvaluationRequest:
         With network, data and recipe it decides every random draw, 0 <= seed < 2**63.
     request_id : str
         Same id and content is the same evaluation: a retry is no second training.
+    budget_epochs : int, optional
+        Epochs to train for, at most the recipe's, and fewer only of a continuable recipe; None is all of them.
+        What an earlier evaluation for fewer epochs has learnt is gone on from, with the result of an unbroken
+        training.
+    stop_below_frac : float, optional
+        End as soon as even an optimistic end stays below this accuracy (`services.trainer.stopping`).
+    keep_weights : bool
+        Keep what was learnt, for `weights` and for accuracy on a chip.
+    judge_test : bool
+        Judge the end on the test part, too. For a final report: a search that looks at it is not honest.
     """
 
     candidate: Candidate
@@ -103,10 +149,45 @@ class EvaluationRequest:
     recipe: TrainRecipe
     seed: int = 0
     request_id: str = ""
+    budget_epochs: int | None = None
+    stop_below_frac: float | None = None
+    keep_weights: bool = False
+    judge_test: bool = False
 
     def __post_init__(self) -> None:
+        wrong = []
         if not 0 <= self.seed < 2**63:
-            raise InvalidRequest.of(violation("seed", self.seed, "0 <= value < 2**63"))
+            wrong.append(violation("seed", self.seed, "0 <= value < 2**63"))
+        if not 1 <= self.epochs <= self.recipe.epochs:
+            wanted = f"1 to {self.recipe.epochs}, the epochs of recipe {self.recipe.name!r}"
+            wrong.append(violation("budget_epochs", self.budget_epochs, wanted))
+        elif self.epochs < self.recipe.epochs and not self.recipe.continuable:
+            wanted = f"{self.recipe.epochs}: recipe {self.recipe.name!r} has a one-cycle schedule"
+            fix = "take a recipe with the constant schedule, or one with fewer epochs"
+            wrong.append(violation("budget_epochs", self.budget_epochs, wanted, fix))
+        if self.stop_below_frac is not None and not 0 <= self.stop_below_frac <= 1:
+            wrong.append(violation("stop_below_frac", self.stop_below_frac, "a share from 0 to 1"))
+        if wrong:
+            raise InvalidRequest.of(*wrong)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs to train for."""
+        return self.recipe.epochs if self.budget_epochs is None else self.budget_epochs
+
+    @property
+    def trunk_epochs(self) -> int:
+        """Epochs at a constant rate before the branch on which it falls; 0 of a one-cycle recipe."""
+        if not self.recipe.continuable:
+            return 0
+        return self.epochs - max(1, round(self.recipe.cooldown_frac * self.epochs))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued:
+    """An evaluation waits for a slot; `ahead` others come first."""
+
+    ahead: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,10 +216,20 @@ class AccuracyReport:
     validation_images : int
     epochs : tuple of EpochReport
     train_s : float
-        Wall time of the training in its worker.
+        Wall time of the training in its worker, without that of epochs that were gone on from.
     device : str
         Such as ``cpu`` or ``cuda``.
     torch_version : str
+    precision : Precision
+        That it was computed in, never AUTO.
+    resumed_epochs : int
+        How many of `epochs` an earlier evaluation had trained.
+    stopped_early : bool
+        Whether `stop_below_frac` ended it; its accuracy is then that of its last epoch.
+    optimistic_frac : float or None
+        Accuracy that an optimistic end would have had, where it was stopped.
+    test_accuracy_frac : float or None
+        Share of the test part classified right, if that was asked for.
     """
 
     network_key: str
@@ -149,11 +240,64 @@ class AccuracyReport:
     train_s: float
     device: str
     torch_version: str
+    precision: Precision = Precision.FLOAT32
+    resumed_epochs: int = 0
+    stopped_early: bool = False
+    optimistic_frac: float | None = None
+    test_accuracy_frac: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """What a continuable training had learnt after `epoch` epochs, at full rate; never crosses the door."""
+
+    epoch: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """The weights at the end of a training, as safetensors."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeInfo:
+    """A machine that a trainer trains on.
+
+    Parameters
+    ----------
+    name : str
+    devices : str
+        Such as ``cpu`` or the name of its GPUs.
+    slots, busy_slots : int
+        Trainings that run there at once, and now.
+    """
+
+    name: str
+    devices: str
+    slots: int
+    busy_slots: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainerInfo:
-    """What a trainer is and can do now."""
+    """What a trainer is and can do now.
+
+    Parameters
+    ----------
+    version, torch_version, ray_version : str
+        `ray_version` is empty where training runs without Ray.
+    device : str
+        ``cpu`` or ``cuda``.
+    slots, busy_slots : int
+        Evaluations that run at once, and now.
+    queue_length, queue_limit : int
+        Evaluations that wait for a slot, and how many may.
+    datasets : tuple of str
+    nodes : tuple of NodeInfo
+    """
 
     version: str
     torch_version: str
@@ -161,3 +305,7 @@ class TrainerInfo:
     device: str
     slots: int
     datasets: tuple[str, ...]
+    busy_slots: int = 0
+    queue_length: int = 0
+    queue_limit: int = 0
+    nodes: tuple[NodeInfo, ...] = ()

@@ -1,11 +1,15 @@
-"""Requests and results that tests of both trainers share."""
+"""Requests, results and evaluators that tests of trainers share."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Generator, Iterable
+from typing import Any, Unpack
 
 from services.common.candidate import parse_candidate
-from services.trainer.types import AccuracyReport, EvaluationRequest, TrainRecipe
+from services.trainer.data import Dataset
+from services.trainer.evaluator import Evaluator, Options
+from services.trainer.jobs import Item, TrainJob
+from services.trainer.types import AccuracyReport, EvaluationRequest, NodeInfo, TrainRecipe
 
 
 def request(blocks: str = "VGG4", **changes: Any) -> EvaluationRequest:
@@ -16,3 +20,31 @@ def request(blocks: str = "VGG4", **changes: Any) -> EvaluationRequest:
 def learnt(report: AccuracyReport) -> list[tuple[float, float]]:
     """What a training computed, without the times it took."""
     return [(e.train_loss_nats, e.validation_accuracy_frac) for e in report.epochs]
+
+
+class Scripted(Evaluator[int]):
+    """Does with each job what it is told; its workers are numbers.
+
+    Parameters
+    ----------
+    run : callable
+        Given a job, gives its items.
+    slots : int
+    """
+
+    def __init__(
+        self, run: Callable[[TrainJob], Iterable[Item]], slots: int = 1, **options: Unpack[Options]
+    ) -> None:
+        super().__init__(**options)
+        self.run = run
+        for worker in range(slots):
+            self._slots.add(worker)
+
+    def _run(self, worker: int, job: TrainJob, dataset: Dataset) -> Generator[Item]:
+        yield from self.run(job)
+
+    def _interrupt(self, worker: int, job: str) -> None:
+        pass
+
+    def _nodes(self) -> tuple[NodeInfo, ...]:
+        return ()

@@ -1,0 +1,112 @@
+"""Results of evaluations by what decides them, in a database of their own: what was trained once is known."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from services.common.closing import Closing
+from services.common.codec import dumps, loads
+from services.common.errors import InvalidRequest, Violation
+from services.common.sql import connect, transaction
+from services.trainer.identity import Identity
+from services.trainer.types import AccuracyReport, EvaluationRequest
+
+log = logging.getLogger(__name__)
+
+TABLES = sa.MetaData()
+EVALUATIONS = sa.Table(
+    "evaluations",
+    TABLES,
+    sa.Column("evaluation", sa.String(64), primary_key=True),  # what decides the result: identity.py
+    sa.Column("network_key", sa.String(64), nullable=False, index=True),
+    sa.Column("request", sa.Text, nullable=False),  # for people and tools: the first one that asked
+    sa.Column("report", sa.Text, nullable=False),
+    sa.Column("stopped_below", sa.Float),  # the accuracy it could not reach; NULL if it came to its end
+    sa.Column("created_at", sa.Float, nullable=False),
+)
+
+
+class ResultCache(Closing):
+    """Results in a database; may be called from any thread, and several trainers may share one.
+
+    It saves trainings and never costs one: a database that fails is logged, and counts as empty.
+
+    Parameters
+    ----------
+    where : Path or str
+        SQLite file, made with its folder where absent, or the URL of a database.
+
+    Raises
+    ------
+    InvalidRequest
+        The database cannot be opened.
+    """
+
+    def __init__(self, where: Path | str) -> None:
+        try:
+            self._engine = connect(where)
+            with transaction(self._engine, write=True) as connection:
+                TABLES.create_all(connection)
+        except (OSError, sa.exc.SQLAlchemyError) as error:
+            detail = getattr(error, "orig", None) or error
+            text = f"cannot open {where} ({detail}); give a file that can be written to, or a database's URL"
+            raise InvalidRequest.of(Violation("cache", text)) from error
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def find(self, identity: Identity, request: EvaluationRequest) -> AccuracyReport | None:
+        """Give a result that answers a request, or None.
+
+        One that was stopped because it could not reach some accuracy answers whoever asks for at least that.
+        """
+        chosen = sa.select(EVALUATIONS).where(EVALUATIONS.c.evaluation == identity.evaluation)
+        try:
+            with transaction(self._engine, write=False) as connection:
+                row = connection.execute(chosen).one_or_none()
+            if row is None:
+                return None
+            report = loads(AccuracyReport, row.report)
+        except Exception:  # whatever a damaged row or a lost database raises: train
+            log.warning("the cache of results failed", exc_info=True)
+            return None
+        wanted = request.stop_below_frac
+        if row.stopped_below is not None and (wanted is None or wanted < row.stopped_below):
+            return None
+        if request.judge_test and report.test_accuracy_frac is None:
+            return None
+        return report
+
+    def put(self, identity: Identity, request: EvaluationRequest, report: AccuracyReport) -> None:
+        """Keep a result, unless one that says more is there."""
+        row = {
+            "evaluation": identity.evaluation,
+            "network_key": identity.network_key,
+            "request": dumps(request),
+            "report": dumps(report),
+            "stopped_below": request.stop_below_frac if report.stopped_early else None,
+            "created_at": time.time(),
+        }
+        same = EVALUATIONS.c.evaluation == identity.evaluation
+        try:
+            with transaction(self._engine, write=True) as connection:
+                old = connection.execute(sa.select(EVALUATIONS).where(same)).one_or_none()
+                if old is None:
+                    connection.execute(EVALUATIONS.insert().values(**row))
+                elif _says_more(report, row["stopped_below"], old):
+                    connection.execute(EVALUATIONS.update().where(same).values(**row))
+        except sa.exc.IntegrityError:
+            pass  # another trainer was first, with the same result
+        except sa.exc.SQLAlchemyError:
+            log.warning("a result is not cached", exc_info=True)
+
+
+def _says_more(report: AccuracyReport, stopped_below: object, old: sa.Row[tuple[object, ...]]) -> bool:
+    if old.stopped_below is not None:
+        return stopped_below is None or float(str(stopped_below)) < old.stopped_below
+    return report.test_accuracy_frac is not None and not report.stopped_early

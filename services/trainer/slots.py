@@ -1,0 +1,113 @@
+"""Workers and those who wait for one: first come, first served."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+from services.common.errors import Overloaded
+from services.trainer.callers import Caller
+
+W = TypeVar("W")
+
+
+class Slots(Generic[W]):
+    """Workers that come and go, each lent to one caller at a time.
+
+    Parameters
+    ----------
+    queue_limit : int
+        Callers that may wait; a further one is refused.
+    """
+
+    def __init__(self, queue_limit: int) -> None:
+        self.queue_limit = queue_limit
+        self._idle: deque[W] = deque()
+        self._busy: list[W] = []
+        self._waiting: deque[object] = deque()
+        self._changed = threading.Condition()
+
+    @property
+    def size(self) -> int:
+        """Workers there are."""
+        return len(self._idle) + len(self._busy)
+
+    @property
+    def busy(self) -> tuple[W, ...]:
+        """Workers that are lent."""
+        return tuple(self._busy)
+
+    @property
+    def workers(self) -> tuple[W, ...]:
+        """Every worker."""
+        with self._changed:
+            return (*self._busy, *self._idle)
+
+    @property
+    def queue_length(self) -> int:
+        """Callers that wait."""
+        return len(self._waiting)
+
+    def add(self, worker: W) -> None:
+        """Offer a worker."""
+        with self._changed:
+            self._idle.append(worker)
+            self._changed.notify_all()
+
+    def remove(self, worker: W) -> None:
+        """Take a worker away; one that is lent does not come back. Twice is once."""
+        with self._changed:
+            for workers in (self._idle, self._busy):
+                if worker in workers:
+                    workers.remove(worker)
+            self._changed.notify_all()
+
+    def wait_until_unused(self, timeout_s: float) -> bool:
+        """Wait until no worker is lent; False if some still are."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._busy, timeout_s)
+
+    @contextmanager
+    def take(self, caller: Caller, *, again: bool = False) -> Iterator[W]:
+        """Lend a worker; `again` for a caller whose worker was lost, who goes first.
+
+        Raises
+        ------
+        Overloaded
+            As many wait as may.
+        ImcnasError
+            What the caller was stopped with.
+        """
+        worker = self._next(caller, again)
+        try:
+            yield worker
+        finally:
+            with self._changed:
+                if worker in self._busy:  # else it was removed
+                    self._busy.remove(worker)
+                    self._idle.append(worker)
+                self._changed.notify_all()
+
+    def _next(self, caller: Caller, again: bool) -> W:
+        me = object()
+        with caller.stopping(self._wake), self._changed:
+            if not again and len(self._waiting) >= self.queue_limit > 0 and not self._idle:
+                raise Overloaded(f"{self.queue_limit} evaluations wait for a slot already: try again later")
+            (self._waiting.appendleft if again else self._waiting.append)(me)
+            try:
+                while not (self._idle and self._waiting[0] is me) and not caller.stopped:
+                    caller.queued(self._waiting.index(me))
+                    self._changed.wait()
+                caller.check()
+                self._busy.append(self._idle.popleft())
+                return self._busy[-1]
+            finally:
+                self._waiting.remove(me)
+                self._changed.notify_all()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
