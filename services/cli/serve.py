@@ -46,6 +46,9 @@ def command(
 
       IMCNAS_TRAINER_DATA=           folder of the data sets
 
+      IMCNAS_TRAINER_CACHE=          file or URL of results, to train nothing twice;
+                                     likewise _ARTIFACTS, _QUEUE_LIMIT, _TIMEOUT_S
+
       IMCNAS_SEARCHER_ORACLE=        host:port of what a search uses;
                                      likewise _TRAINER
 

@@ -14,6 +14,7 @@
     |   `-- StudyConflict       a study of that name exists with other settings
     |-- NotFound                a named thing does not exist
     |-- TrainingFailed          one evaluation failed (diverged, crashed); others go on
+    |   `-- EvaluationCancelled somebody cancelled it
     |-- Unavailable             a service cannot be reached, or is draining; try again
     |-- Overloaded              a service has no room for the call now; try again later
     |-- DeadlineExceeded        the call took longer than its deadline
@@ -188,6 +189,12 @@ class TrainingFailed(ImcnasError):
     """One evaluation failed (diverged, crashed); others go on."""
 
     reason = "TRAINING_FAILED"
+
+
+class EvaluationCancelled(TrainingFailed):
+    """Somebody cancelled this evaluation; others go on."""
+
+    reason = "EVALUATION_CANCELLED"
 
 
 class Unavailable(ImcnasError):

@@ -74,6 +74,14 @@ class TrainerSettings(ServerSettings):
         Ray cluster to join, ``auto`` for the one of this machine; None starts one of its own.
     data : Path
         Folder of the data sets' files: `services.trainer.data.registry` says what it holds.
+    cache : str
+        SQLite file, or URL of a database, of results by what decides them; empty keeps none.
+    artifacts : Path or None
+        Folder of checkpoints and weights, the oldest of which make room; None is a temporary one.
+    queue_limit : int
+        Evaluations that may wait for a slot; a further one is refused as RESOURCE_EXHAUSTED. 0 is no limit.
+    timeout_s : float
+        Longest that one training may take; 0 is no limit.
     """
 
     model_config = SettingsConfigDict(env_prefix="IMCNAS_TRAINER_", frozen=True)
@@ -84,6 +92,10 @@ class TrainerSettings(ServerSettings):
     slots: Count = 1
     ray_address: str | None = None
     data: Path = Path("data")
+    cache: str = ""
+    artifacts: Path | None = None
+    queue_limit: Annotated[int, Field(ge=0)] = 1024
+    timeout_s: Seconds = 0.0
 
 
 class SearcherSettings(ServerSettings):

@@ -13,7 +13,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.common.codec import dumps, loads, to_jsonable
-from services.common.errors import InvalidRequest, NotFound, NotPossible, StudyConflict, Violation, violation
+from services.common.errors import (
+    ImcnasError,
+    InvalidRequest,
+    NotFound,
+    NotPossible,
+    StudyConflict,
+    Violation,
+    violation,
+)
 from services.common.sql import connect, transaction
 from services.hw_oracle.types import LayerCost
 from services.searcher.lease import LEASE_S, describe, is_live, new_owner
@@ -266,7 +274,7 @@ class Store:
             )
 
 
-def _unusable(path: Path, error: Exception) -> InvalidRequest:
+def _unusable(path: Path, error: Exception) -> ImcnasError:
     detail = getattr(error, "orig", None) or error
     text = f"cannot open {path} as a store of studies ({detail}); "
     text += "give a path in a folder that can be written to, new or made by imcnas"

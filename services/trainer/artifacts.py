@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import re
+import shutil
 import tempfile
 import threading
 from pathlib import Path
@@ -28,7 +29,7 @@ class Artifacts(Closing):
     Parameters
     ----------
     folder : Path, optional
-        Made where absent; without one, a temporary folder that `close` removes.
+        Made where absent; without one, a temporary folder that is made when needed and removed by `close`.
     max_bytes : int
         Size of all together; the newest one may exceed it alone.
 
@@ -39,20 +40,22 @@ class Artifacts(Closing):
     """
 
     def __init__(self, folder: Path | None = None, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
-        self._temporary = tempfile.TemporaryDirectory(prefix="imcnas-") if folder is None else None
-        self.folder = folder or Path(self._temporary.name if self._temporary else "")
+        self.folder = folder
+        self._is_temporary = folder is None
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            text = f"cannot make {self.folder} ({error.strerror}); give a folder that can be written to"
+            text = f"cannot make {folder} ({error.strerror}); give a folder that can be written to"
             raise InvalidRequest.of(Violation("artifacts", text)) from error
 
     def close(self) -> None:
         """Remove the folder, if it is a temporary one."""
-        if self._temporary is not None:
-            self._temporary.cleanup()
+        if self._is_temporary and self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder = None
 
     def put_weights(self, evaluation: str, data: bytes) -> None:
         """Keep the weights of an evaluation (its identity's name)."""
@@ -68,12 +71,17 @@ class Artifacts(Closing):
 
     def checkpoint(self, trunk: str, most_epochs: int) -> bytes | None:
         """Give the checkpoint of a trunk with most epochs, of those with at most `most_epochs`; or None."""
+        if self.folder is None:
+            return None
         pattern = re.compile(rf"{trunk}\.(\d+)\.{TRUNK}")
         found = (pattern.fullmatch(name) for name in os.listdir(self.folder))
         epochs = [epoch for match in found if match and (epoch := int(match[1])) <= most_epochs]
         return self._get(f"{trunk}.{max(epochs)}.{TRUNK}") if epochs else None
 
     def _put(self, name: str, data: bytes) -> None:
+        with self._lock:
+            if self.folder is None:
+                self.folder = Path(tempfile.mkdtemp(prefix="imcnas-"))
         path = self.folder / name
         beside = path.with_name(f".{name}.{os.getpid()}.{threading.get_ident()}")
         try:
@@ -89,6 +97,8 @@ class Artifacts(Closing):
                 beside.unlink(missing_ok=True)
 
     def _get(self, name: str) -> bytes | None:
+        if self.folder is None:
+            return None
         path = self.folder / name
         try:
             data = path.read_bytes()
@@ -103,7 +113,7 @@ class Artifacts(Closing):
     def _prune(self, newest: Path) -> None:
         with self._lock:
             files = []
-            for path in self.folder.iterdir():
+            for path in newest.parent.iterdir():
                 with contextlib.suppress(FileNotFoundError):  # another process prunes, too
                     status = path.stat()
                     files.append((status.st_mtime_ns, status.st_size, path))

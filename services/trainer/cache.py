@@ -25,7 +25,6 @@ EVALUATIONS = sa.Table(
     sa.Column("network_key", sa.String(64), nullable=False, index=True),
     sa.Column("request", sa.Text, nullable=False),  # for people and tools: the first one that asked
     sa.Column("report", sa.Text, nullable=False),
-    sa.Column("stopped_below", sa.Float),  # the accuracy it could not reach; NULL if it came to its end
     sa.Column("created_at", sa.Float, nullable=False),
 )
 
@@ -61,10 +60,7 @@ class ResultCache(Closing):
         self._engine.dispose()
 
     def find(self, identity: Identity, request: EvaluationRequest) -> AccuracyReport | None:
-        """Give a result that answers a request, or None.
-
-        One that was stopped because it could not reach some accuracy answers whoever asks for at least that.
-        """
+        """Give a result that answers a request, or None."""
         chosen = sa.select(EVALUATIONS).where(EVALUATIONS.c.evaluation == identity.evaluation)
         try:
             with transaction(self._engine, write=False) as connection:
@@ -74,9 +70,6 @@ class ResultCache(Closing):
             report = loads(AccuracyReport, row.report)
         except Exception:  # whatever a damaged row or a lost database raises: train
             log.warning("the cache of results failed", exc_info=True)
-            return None
-        wanted = request.stop_below_frac
-        if row.stopped_below is not None and (wanted is None or wanted < row.stopped_below):
             return None
         if request.judge_test and report.test_accuracy_frac is None:
             return None
@@ -89,7 +82,6 @@ class ResultCache(Closing):
             "network_key": identity.network_key,
             "request": dumps(request),
             "report": dumps(report),
-            "stopped_below": request.stop_below_frac if report.stopped_early else None,
             "created_at": time.time(),
         }
         same = EVALUATIONS.c.evaluation == identity.evaluation
@@ -98,15 +90,9 @@ class ResultCache(Closing):
                 old = connection.execute(sa.select(EVALUATIONS).where(same)).one_or_none()
                 if old is None:
                     connection.execute(EVALUATIONS.insert().values(**row))
-                elif _says_more(report, row["stopped_below"], old):
+                elif report.test_accuracy_frac is not None:
                     connection.execute(EVALUATIONS.update().where(same).values(**row))
         except sa.exc.IntegrityError:
             pass  # another trainer was first, with the same result
         except sa.exc.SQLAlchemyError:
             log.warning("a result is not cached", exc_info=True)
-
-
-def _says_more(report: AccuracyReport, stopped_below: object, old: sa.Row[tuple[object, ...]]) -> bool:
-    if old.stopped_below is not None:
-        return stopped_below is None or float(str(stopped_below)) < old.stopped_below
-    return report.test_accuracy_frac is not None and not report.stopped_early

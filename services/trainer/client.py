@@ -13,7 +13,14 @@ from services.common.pb.imcnas.v1 import trainer_pb2 as pb
 from services.common.pb.imcnas.v1.trainer_pb2_grpc import TrainerServiceStub
 from services.common.rpc.channel import Connection
 from services.trainer.convert import event_from_pb, request_to_pb
-from services.trainer.types import AccuracyReport, DatasetInfo, EpochReport, EvaluationRequest, TrainerInfo
+from services.trainer.types import (
+    AccuracyReport,
+    DatasetInfo,
+    EpochReport,
+    EvaluationRequest,
+    Queued,
+    TrainerInfo,
+)
 
 
 class Trainer(Closing):
@@ -32,7 +39,10 @@ class Trainer(Closing):
         self._stub = TrainerServiceStub(self._remote.channel)
 
     def evaluate(
-        self, request: EvaluationRequest, on_epoch: Callable[[EpochReport], None] | None = None
+        self,
+        request: EvaluationRequest,
+        on_epoch: Callable[[EpochReport], None] | None = None,
+        on_queued: Callable[[Queued], None] | None = None,
     ) -> AccuracyReport:
         """Train a candidate and give its accuracy; a connection that breaks meanwhile is made again.
 
@@ -42,6 +52,8 @@ class Trainer(Closing):
         on_epoch : callable, optional
             Called in this thread after each epoch, once an epoch. What it raises is raised here; the service
             trains on, and answers whoever asks with the same request id.
+        on_queued : callable, optional
+            Called in this thread while the request waits for a slot, when its place changes.
 
         Raises
         ------
@@ -57,10 +69,18 @@ class Trainer(Closing):
             event = event_from_pb(response)
             if isinstance(event, AccuracyReport):
                 return event
-            if on_epoch is not None and event.epoch > told:
+            if isinstance(event, Queued):
+                if on_queued is not None:
+                    on_queued(event)
+            elif on_epoch is not None and event.epoch > told:
                 told = event.epoch
                 on_epoch(event)
         raise Unavailable(f"{self._remote.address} ended the evaluation without a report")
+
+    def cancel(self, request_id: str) -> bool:
+        """Stop an evaluation: EvaluationCancelled for whoever waits for it; False if nobody does."""
+        request = pb.CancelEvaluationRequest(request_id=request_id)
+        return bool(self._remote.call(self._stub.CancelEvaluation, request).cancelled)
 
     def dataset(self, name: str) -> DatasetInfo:
         """Describe a data set; NotFound if there is none of that name."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from services.common.convert import from_pb, to_pb
 from services.common.pb.imcnas.v1 import trainer_pb2 as pb
-from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest
+from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest, Queued
+
+Event = Queued | EpochReport | AccuracyReport
+"""What an evaluation tells, the report last."""
 
 
 def request_to_pb(request: EvaluationRequest) -> pb.TrainerServiceEvaluateRequest:
@@ -17,15 +20,19 @@ def request_from_pb(request: pb.TrainerServiceEvaluateRequest) -> EvaluationRequ
     return from_pb(request, EvaluationRequest)
 
 
-def event_to_pb(event: EpochReport | AccuracyReport) -> pb.TrainerServiceEvaluateResponse:
+def event_to_pb(event: Event) -> pb.TrainerServiceEvaluateResponse:
     """Make the message of one event of an evaluation."""
+    if isinstance(event, Queued):
+        return pb.TrainerServiceEvaluateResponse(queued=to_pb(event, pb.Queued))
     if isinstance(event, EpochReport):
         return pb.TrainerServiceEvaluateResponse(epoch=to_pb(event, pb.EpochReport))
     return pb.TrainerServiceEvaluateResponse(report=to_pb(event, pb.AccuracyReport))
 
 
-def event_from_pb(response: pb.TrainerServiceEvaluateResponse) -> EpochReport | AccuracyReport:
+def event_from_pb(response: pb.TrainerServiceEvaluateResponse) -> Event:
     """Read one event of an evaluation."""
+    if response.HasField("queued"):
+        return from_pb(response.queued, Queued)
     if response.HasField("epoch"):
         return from_pb(response.epoch, EpochReport)
     return from_pb(response.report, AccuracyReport)

@@ -1,7 +1,7 @@
 """What every trainer does, wherever it trains: waiting, request ids, the cache, artifacts, lost workers.
 
-Callers may be many threads; `evaluate` blocks until its result is there. As many trainings run at once as there
-are slots, the other callers wait.
+Callers may be many threads; `evaluate` blocks until its result is there. As many trainings run at once as
+there are slots, the other callers wait.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Generic, Literal, TypedDict, TypeVar, Unpack
+from typing import Any, Literal, TypedDict, Unpack
 from uuid import uuid4
 
 import services
 from services.common.closing import Closing
-from services.common.errors import Cancelled, TrainingFailed, Unavailable
+from services.common.errors import Cancelled, EvaluationCancelled, TrainingFailed, Unavailable
 from services.trainer.artifacts import Artifacts
 from services.trainer.cache import ResultCache
 from services.trainer.callers import Caller, OnEpoch, OnQueued
@@ -49,15 +49,14 @@ class Ended:
 
     Parameters
     ----------
-    outcome : {"complete", "stopped", "failed", "cancelled"}
-        "stopped" is one that could not reach the accuracy asked for.
+    outcome : {"complete", "failed", "cancelled"}
     wall_s : float
         From the moment a slot was free.
     images : int
         Training images passed, over all epochs that were told.
     """
 
-    outcome: Literal["complete", "stopped", "failed", "cancelled"]
+    outcome: Literal["complete", "failed", "cancelled"]
     wall_s: float
     images: int
 
@@ -74,10 +73,7 @@ class Options(TypedDict, total=False):
     on_cached: Callable[[bool], None]
 
 
-W = TypeVar("W")
-
-
-class Evaluator(Closing, ABC, Generic[W]):
+class Evaluator(Closing, ABC):
     """Trains candidates and reports their accuracy.
 
     Parameters
@@ -105,9 +101,9 @@ class Evaluator(Closing, ABC, Generic[W]):
         self._artifacts = options.get("artifacts") or Artifacts()
         self._cache = options.get("cache")
         self._timeout_s = options.get("timeout_s")
-        self._on_end = options.get("on_end", lambda ended: None)
-        self._on_cached = options.get("on_cached", lambda hit: None)
-        self._slots: Slots[W] = Slots(options.get("queue_limit", QUEUE_LIMIT))
+        self._on_end: Callable[[Ended], None] = options.get("on_end", _ignore)
+        self._on_cached: Callable[[bool], None] = options.get("on_cached", _ignore)
+        self._slots: Slots[Any] = Slots(options.get("queue_limit", QUEUE_LIMIT))
         self._evaluations = Evaluations()
         self._closed = False
 
@@ -151,8 +147,10 @@ class Evaluator(Closing, ABC, Generic[W]):
             A file of the data set is damaged.
         TrainingFailed
             This candidate diverged, took too long or broke its workers; others go on.
+        EvaluationCancelled
+            `cancel` was called with its id.
         Cancelled
-            `cancel` was called with its id, or the trainer was closed meanwhile.
+            The trainer was closed meanwhile.
         Overloaded
             As many wait as may.
         Unavailable
@@ -163,14 +161,16 @@ class Evaluator(Closing, ABC, Generic[W]):
         if self._closed:
             raise Unavailable("the trainer is closed")
         caller = Caller(on_epoch, on_queued)
-        content = (identity, request.stop_below_frac, request.keep_weights, request.judge_test)
+        content = (identity, request.keep_weights, request.judge_test)
         return self._evaluations.run(
             request, content, caller, lambda tell: self._evaluate(request, identity, caller, tell)
         )
 
     def cancel(self, request_id: str) -> bool:
-        """Stop the evaluation of a request id, Cancelled for whoever waits for it; False if nobody does."""
-        return self._evaluations.cancel(request_id, Cancelled(f"evaluation {request_id!r} was cancelled"))
+        """Stop an evaluation: EvaluationCancelled for whoever waits for it; False if nobody does."""
+        return self._evaluations.cancel(
+            request_id, EvaluationCancelled(f"evaluation {request_id!r} was cancelled")
+        )
 
     def weights(self, request: EvaluationRequest, on_epoch: OnEpoch | None = None) -> bytes:
         """Give what a candidate has learnt, as safetensors; trained first if it was not kept.
@@ -221,7 +221,7 @@ class Evaluator(Closing, ABC, Generic[W]):
         self._artifacts.close()
 
     @abstractmethod
-    def _run(self, worker: W, job: TrainJob, dataset: Dataset) -> Generator[Item]:
+    def _run(self, worker: Any, job: TrainJob, dataset: Dataset) -> Generator[Item]:
         """Do a job on a worker, which is free again once this is closed; ends with the job's result.
 
         Raises
@@ -231,7 +231,7 @@ class Evaluator(Closing, ABC, Generic[W]):
         """
 
     @abstractmethod
-    def _interrupt(self, worker: W, job: str) -> None:
+    def _interrupt(self, worker: Any, job: str) -> None:
         """Make the job of that name end soon with Cancelled; from any thread, and without waiting."""
 
     @abstractmethod
@@ -267,7 +267,7 @@ class Evaluator(Closing, ABC, Generic[W]):
         self, request: EvaluationRequest, identity: Identity, caller: Caller, tell: OnEpoch
     ) -> AccuracyReport:
         """Train on one worker after the other until none is lost."""
-        outcome: Literal["complete", "stopped", "failed", "cancelled"] = "cancelled"
+        outcome: Literal["complete", "failed", "cancelled"] = "cancelled"
         begun: float | None = None
         epochs = broken = 0
 
@@ -289,12 +289,14 @@ class Evaluator(Closing, ABC, Generic[W]):
                             broken += lost.blames_job
                         else:
                             epochs -= report.resumed_epochs
-                            outcome = "stopped" if report.stopped_early else "complete"
+                            outcome = "complete"
                             return report
                 raise TrainingFailed(
                     f"training of {request.candidate} broke {ATTEMPTS} workers; "
                     "it may need more memory than they have"
                 )
+        except EvaluationCancelled:
+            raise
         except TrainingFailed:
             outcome = "failed"
             raise
@@ -304,11 +306,9 @@ class Evaluator(Closing, ABC, Generic[W]):
                 self._on_end(Ended(outcome=outcome, wall_s=time.monotonic() - begun, images=images))
 
     def _train_on(
-        self, worker: W, request: EvaluationRequest, identity: Identity, caller: Caller, hear: OnEpoch
+        self, worker: Any, request: EvaluationRequest, identity: Identity, caller: Caller, hear: OnEpoch
     ) -> AccuracyReport:
-        resume = (
-            self._artifacts.checkpoint(identity.trunk, request.trunk_epochs) if request.trunk_epochs else None
-        )
+        resume = self._artifacts.checkpoint(identity.trunk, request.trunk_epochs)
         job = TrainJob(name=uuid4().hex, request=request, resume=resume)
         dataset = self._datasets.load(request.dataset)
         try:
@@ -344,3 +344,7 @@ class Evaluator(Closing, ABC, Generic[W]):
             yield timer.start
         finally:
             timer.cancel()
+
+
+def _ignore(_: object) -> None:
+    pass

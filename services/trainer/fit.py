@@ -17,13 +17,13 @@ from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
 
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from services.common.candidate import candidate_layers
 from services.common.errors import Cancelled, TrainingFailed
 from services.common.network_json import network_key
 from services.trainer.build import Dropout, build_module
+from services.trainer.checkpoint import BadCheckpoint, pack_checkpoint, pack_weights, unpack_checkpoint
 from services.trainer.identity import computed_precision
 from services.trainer.resident import Draws, Resident
 from services.trainer.types import (
@@ -31,11 +31,15 @@ from services.trainer.types import (
     Checkpoint,
     EpochReport,
     EvaluationRequest,
+    Precision,
     TrainRecipe,
     Weights,
 )
 
 log = logging.getLogger(__name__)
+
+NOT_DRAWN_BY = ("schedule", "cooldown_frac", "precision")
+"""Parts of a recipe that leave every random draw as it is: they are compared on the same ones."""
 
 
 def train(
@@ -67,7 +71,11 @@ def train(
         The loss is no longer finite, or torch failed (memory, most often).
     """
     try:
-        yield from _train(request, data, resume, stop)
+        try:
+            yield from _train(request, data, resume, stop)
+        except BadCheckpoint as error:
+            log.warning("training of %s begins again: %s", request.candidate, error)
+            yield from _train(request, data, None, stop)
     except (RuntimeError, MemoryError) as error:  # every error of torch is a RuntimeError
         # The text may quote source paths and addresses: it stays here.
         log.exception("training of %s failed", request.candidate)
@@ -80,17 +88,25 @@ def _train(
     started = time.monotonic()
     info, recipe, device = data.info, request.recipe, data.device
     key = network_key(candidate_layers(request.candidate, info.input_shape, info.classes))
-    seeds = Seeds(f"{key} {info.fingerprint} {json.dumps(asdict(recipe), sort_keys=True)} {request.seed}")
+    drawn = {name: value for name, value in asdict(recipe).items() if name not in NOT_DRAWN_BY}
+    seeds = Seeds(f"{key} {info.fingerprint} {json.dumps(drawn, sort_keys=True)} {request.seed}")
 
     with torch.device("meta"):  # no memory and no random draws before `initialise`
         module = build_module(request.candidate, info.input_shape, info.classes)
-    initialise(module.to_empty(device="cpu"), seeds.generator("init"), seeds.generator("dropout", device))
+    dropout = seeds.generator("dropout", device)
+    initialise(module.to_empty(device="cpu"), seeds.generator("init"), dropout)
     module = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # absent in stubs
     draws = Draws(*map(seeds.generator, ("order", "shifts", "flips")))
-    step = _Step(module, recipe, recipe.epochs * math.ceil(info.train_images / recipe.batch_size))
+    generators = {"order": draws.order, "shifts": draws.shifts, "flips": draws.flips, "dropout": dropout}
+    precision = computed_precision(recipe, device.type)
+    step = _Step(module, recipe, precision, math.ceil(info.train_images / recipe.batch_size), request.epochs)
 
     epochs: list[EpochReport] = []
-    for epoch in range(1, recipe.epochs + 1):
+    if resume is not None:
+        epochs += step.resume(resume, generators)
+        yield from epochs
+    resumed = len(epochs)
+    for epoch in range(resumed + 1, request.epochs + 1):
         module.train()
         total_loss = torch.zeros((), device=device)
         for x, y in data.train_batches(recipe.batch_size, recipe.shift_px, draws):
@@ -100,7 +116,7 @@ def _train(
         loss = total_loss.item() / info.train_images
         if not math.isfinite(loss):
             raise TrainingFailed(
-                f"training of {request.candidate} diverged in epoch {epoch} of {recipe.epochs}: "
+                f"training of {request.candidate} diverged in epoch {epoch} of {request.epochs}: "
                 f"the loss is {loss}; a learning rate below {recipe.learning_rate} may help"
             )
         epochs.append(
@@ -112,10 +128,11 @@ def _train(
             )
         )
         yield epochs[-1]
+        if epoch == request.trunk_epochs:
+            yield Checkpoint(epoch=epoch, data=step.checkpoint(generators, tuple(epochs)))
 
     if request.keep_weights:
-        state = {name: value.cpu().contiguous() for name, value in module.state_dict().items()}
-        yield Weights(data=save(state, {"candidate": str(request.candidate), "dataset": info.name}))
+        yield Weights(data=pack_weights(module, candidate=str(request.candidate), dataset=info.name))
     accuracy = epochs[-1].validation_accuracy_frac
     yield AccuracyReport(
         network_key=key,
@@ -126,7 +143,8 @@ def _train(
         train_s=time.monotonic() - started,
         device=device.type,
         torch_version=str(torch.__version__),
-        precision=computed_precision(recipe, device.type),
+        precision=precision,
+        resumed_epochs=resumed,
         test_accuracy_frac=data.accuracy_frac(module, "test") if request.judge_test else None,
     )
 
@@ -168,10 +186,13 @@ def warm_up() -> None:
 
 
 class _Step:
-    """One step of SGD on one batch."""
+    """One step of SGD on one batch, at the rate of its place in the schedule."""
 
-    def __init__(self, module: nn.Module, recipe: TrainRecipe, steps: int) -> None:
+    def __init__(
+        self, module: nn.Module, recipe: TrainRecipe, precision: Precision, steps: int, epochs: int
+    ) -> None:
         self._module = module
+        self._bfloat16 = precision is Precision.BFLOAT16
         self._loss = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing_frac)
         self._sgd = torch.optim.SGD(
             module.parameters(),
@@ -181,15 +202,41 @@ class _Step:
             nesterov=recipe.momentum > 0,
             fused=True,
         )
-        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self._sgd, max_lr=recipe.learning_rate, total_steps=steps, cycle_momentum=False
-        )
+        self._schedule: torch.optim.lr_scheduler.LRScheduler | None = None
+        if not recipe.continuable:
+            self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+                self._sgd, max_lr=recipe.learning_rate, total_steps=steps * epochs, cycle_momentum=False
+            )
+        self._rate, self._steps, self._done = recipe.learning_rate, steps, 0
+        self._trunk_steps, self._all_steps = recipe.trunk_epochs(epochs) * steps, epochs * steps
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         """Descend; the batch's mean loss is still on the device."""
-        loss: Tensor = self._loss(self._module(x), y)
+        if self._schedule is None:
+            self._sgd.param_groups[0]["lr"] = self._constant_rate()
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self._bfloat16):
+            scores = self._module(x)
+        loss: Tensor = self._loss(scores.float(), y)
         self._sgd.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._sgd.step()
-        self._schedule.step()
+        if self._schedule is not None:
+            self._schedule.step()
+        self._done += 1
         return loss.detach()
+
+    def checkpoint(self, generators: dict[str, torch.Generator], epochs: tuple[EpochReport, ...]) -> bytes:
+        """Write what there is to go on from."""
+        return pack_checkpoint(self._module, self._sgd, generators, epochs)
+
+    def resume(self, data: bytes, generators: dict[str, torch.Generator]) -> tuple[EpochReport, ...]:
+        """Go on from what `checkpoint` wrote."""
+        epochs = unpack_checkpoint(data, self._module, self._sgd, generators)
+        self._done = len(epochs) * self._steps
+        return epochs
+
+    def _constant_rate(self) -> float:
+        """Give a constant rate that rises over the first epoch and falls to 0 over the branch, by steps."""
+        rise = min(1.0, (self._done + 1) / self._steps)
+        left = (self._all_steps - self._done) / max(1, self._all_steps - self._trunk_steps)
+        return self._rate * min(rise, left, 1.0)

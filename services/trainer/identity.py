@@ -37,8 +37,8 @@ class Identity:
 def identify(request: EvaluationRequest, data: DatasetInfo, device: str) -> Identity:
     """Name an evaluation.
 
-    Candidates of one network and one dropout are one training. Neither the request's id nor what is done beside
-    the training (stopping it, keeping its weights, judging the test part) is part of a name.
+    Candidates of one network and one dropout are one training. Neither the request's id nor what is done
+    beside the training (stopping it, keeping its weights, judging the test part) is part of a name.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from services.trainer.types import NodeInfo
 from services.trainer.worker import Worker
 
 
-class InlineTrainer(Evaluator[Worker]):
+class InlineTrainer(Evaluator):
     """Evaluator with one slot, in the caller's thread, on one CPU thread.
 
     Parameters
@@ -26,7 +26,8 @@ class InlineTrainer(Evaluator[Worker]):
         self._slots.add(Worker(self.device))
 
     def _run(self, worker: Worker, job: TrainJob, dataset: Dataset) -> Generator[Item]:
-        worker.attach(dataset)
+        if not worker.holds(dataset.info.fingerprint):
+            worker.attach(dataset)
         return worker.run(job, dataset.info.fingerprint)
 
     def _interrupt(self, worker: Worker, job: str) -> None:

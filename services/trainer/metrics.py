@@ -19,6 +19,12 @@ class TrainerMetrics:
         self._seconds = Histogram(
             "imcnas_trainer_evaluation_seconds", "Time of a training.", registry=registry, buckets=_BUCKETS_S
         )
+        self._looks = Counter(
+            "imcnas_trainer_cache_requests",
+            "Looks into the cache of results.",
+            ("result",),
+            registry=registry,
+        )
         self._images = Counter("imcnas_trainer_images", "Training images passed.", registry=registry)
         self._queue = Gauge(
             "imcnas_trainer_queue_length", "Requests that wait for a slot.", registry=registry
@@ -30,6 +36,10 @@ class TrainerMetrics:
         self._evaluations.labels(ended.outcome).inc()
         self._seconds.observe(ended.wall_s)
         self._images.inc(ended.images)
+
+    def looked(self, hit: bool) -> None:
+        """Count one look into the cache."""
+        self._looks.labels("hit" if hit else "miss").inc()
 
     def watch(self, evaluator: Evaluator) -> None:
         """Read queue and slots of `evaluator` whenever somebody asks."""

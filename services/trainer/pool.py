@@ -15,26 +15,37 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Unpack
 
 import ray
 from ray._private import ray_constants
 from ray.exceptions import RayError, RayTaskError
 
-from services.common.errors import ImcnasError, TrainingFailed, Unavailable
-from services.trainer.data import Dataset, Registry
-from services.trainer.evaluator import Ended, Evaluator
-from services.trainer.requests import OnEpoch
-from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest
+from services.common.errors import (
+    Cancelled,
+    ImcnasError,
+    InvalidRequest,
+    TrainingFailed,
+    Unavailable,
+    violation,
+)
+from services.trainer.data import Dataset
+from services.trainer.evaluator import Evaluator, Options
+from services.trainer.jobs import Item, TrainJob, WorkerLost
+from services.trainer.types import NodeInfo
 
 log = logging.getLogger(__name__)
 
 OBJECT_STORE_BYTES = 256 * 2**20
 """Shared memory of a local Ray: it holds data sets and nothing else."""
+
+STOP_S = 20.0
+"""How long a worker may take to stop a job before it is killed."""
 
 DRAIN_S = 30.0
 """How long `close` waits for callers to leave after their actors were killed."""
@@ -52,12 +63,10 @@ class RayTrainer(Evaluator):
         Actors, so trainings at once.
     address : str, optional
         Cluster to join, such as ``auto``; None starts a Ray on this machine.
-    attempts : int
-        How often an evaluation is started when its actor dies.
     start_timeout_s : float
         How long an actor may take to be ready; a cluster that must grow first needs minutes.
-    on_end, datasets
-        As for Evaluator.
+    **options
+        As of Evaluator.
 
     Attributes
     ----------
@@ -75,25 +84,26 @@ class RayTrainer(Evaluator):
         slots: int,
         address: str | None = None,
         *,
-        attempts: int = 3,
         start_timeout_s: float = 120.0,
-        on_end: Callable[[Ended], None] | None = None,
-        datasets: Registry | None = None,
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__(slots, on_end, datasets)
+        if slots < 1:
+            raise InvalidRequest.of(violation("slots", slots, "1 or more"))
+        super().__init__(**options)
         self.restarts = 0
-        self._attempts = attempts
+        self._wanted_slots = slots
         self._start_timeout_s = start_timeout_s
         self._resident: dict[str, Any] = {}
         self._resident_lock = threading.Lock()
         self._owns_ray = not ray.is_initialized()
-        self._workers: list[_Worker | None] = [None] * slots
         try:
             if self._owns_ray:
                 _connect(address, slots)
-            self._workers = [_Worker.spawn() for _ in range(slots)]
-            for slot in range(slots):
-                self._worker(slot)
+            workers = [_Worker.spawn() for _ in range(slots)]
+            for worker in workers:
+                self._slots.add(worker)
+            for worker in workers:
+                self._await_ready(worker)
         except BaseException:
             self.close()
             raise
@@ -101,93 +111,134 @@ class RayTrainer(Evaluator):
     def close(self) -> None:
         """Kill the actors, wait for the callers to leave, leave Ray if it was started or joined here."""
         super().close()
-        for slot in range(self.slots):
-            self._discard(slot)
-        with self._changed:
-            self._changed.wait_for(lambda: not self.busy_slots, timeout=DRAIN_S)
+        for worker in self._slots.workers:
+            ray.kill(worker.actor)
+        self._slots.wait_until_unused(DRAIN_S)
+        for worker in self._slots.workers:
+            self._slots.remove(worker)
         if self._owns_ray:
             self._owns_ray = False
             ray.shutdown()
 
     @property
-    def worker_pids(self) -> tuple[int | None, ...]:
-        """Process id of each slot's actor on its node; None while it has none."""
-        return tuple(worker.pid if worker else None for worker in self._workers)
+    def worker_pids(self) -> tuple[int, ...]:
+        """Process id of each actor on its node."""
+        return tuple(sorted(worker.pid for worker in self._slots.workers))
 
     def _ray_version(self) -> str:
         return version("ray")
 
-    def _train(self, slot: int, request: EvaluationRequest, on_epoch: OnEpoch) -> AccuracyReport:
-        data = self._put(request.dataset)
-        for _ in range(self._attempts):
-            worker = self._worker(slot)
-            try:
-                for ref in worker.actor.train.remote(request, data, self.device):
-                    report = ray.get(ref)
-                    if isinstance(report, AccuracyReport):
-                        return report
-                    on_epoch(report)
-            except RayTaskError as error:  # the training raised; its actor is well
-                if isinstance(error.cause, ImcnasError):
-                    raise error.cause from None
-                log.exception("training of %s failed", request.candidate)
-                cause = type(error.cause or error).__name__
-                raise TrainingFailed(f"training of {request.candidate} failed: {cause}") from error
-            except RayError:  # the actor is gone, or its node
-                self._discard(slot)
-                self._check_open()
-                self.restarts += 1
-            except BaseException:  # the caller gave up: an actor cannot be interrupted otherwise
-                self._discard(slot)
-                raise
-        raise TrainingFailed(
-            f"training of {request.candidate} broke {self._attempts} workers; "
-            "it may need more memory than they have"
+    def _nodes(self) -> tuple[NodeInfo, ...]:
+        workers, busy = (Counter(w.node for w in some) for some in (self._slots.workers, self._slots.busy))
+        return tuple(
+            NodeInfo(name=address, devices=self.device, slots=workers[node], busy_slots=busy[node])
+            for node, address in self._addresses().items()
+            if workers[node]
         )
 
-    def _worker(self, slot: int) -> _Worker:
-        """Give the slot's worker, ready to train; a new one in place of a lost one."""
-        worker = self._workers[slot]
-        if worker is None:
-            worker = self._workers[slot] = _Worker.spawn()
-        if worker.pid is None:
-            try:
-                self._check_open()  # now that `close` would see the actor
-                worker.pid = ray.get(worker.actor.pid.remote(), timeout=self._start_timeout_s)
-            except BaseException as error:
-                self._discard(slot)
-                self._check_open()
-                if not isinstance(error, RayError):
-                    raise
-                raise Unavailable(
-                    f"no worker was ready within {self._start_timeout_s:g} s ({type(error).__name__}); "
-                    f"the cluster needs {self.slots} free CPUs"
-                ) from error
-        return worker
+    def _addresses(self, *, alive: bool = False) -> dict[str, str]:
+        """Address of each node of the cluster by its id."""
+        nodes = ray.nodes()  # type: ignore[no-untyped-call]
+        return {n["NodeID"]: n["NodeManagerAddress"] for n in nodes if n["Alive"] or not alive}
 
-    def _discard(self, slot: int) -> None:
-        worker, self._workers[slot] = self._workers[slot], None
-        if worker is not None:
+    def _run(self, worker: _Worker, job: TrainJob, dataset: Dataset) -> Generator[Item]:
+        try:
+            ray.get(worker.actor.place.remote())
+        except RayError as error:  # it died while it had nothing to do
+            self._lost(worker)
+            raise WorkerLost(blames_job=False) from error
+        worker.job = job.name
+        stream = None
+        ended = False
+        try:
+            stream = worker.actor.run.remote(job, dataset.info.fingerprint, [self._put(dataset)])
+            for ref in stream:
+                yield ray.get(ref)
+            ended = True
+        except RayTaskError as error:  # the training raised; its actor is well
+            ended = True
+            if isinstance(error.cause, ImcnasError):
+                raise error.cause from None
+            log.exception("training of %s failed", job.request.candidate)
+            cause = type(error.cause or error).__name__
+            raise TrainingFailed(f"training of {job.request.candidate} failed: {cause}") from error
+        except RayError as error:  # the actor is gone, or its node
+            ended = True
+            raise self._lost(worker) from error
+        finally:
+            if not ended and stream is not None:  # the caller gave up
+                self._interrupt(worker, job.name)
+                self._await_end(worker, stream)
+            worker.job = ""
+
+    def _interrupt(self, worker: _Worker, job: str) -> None:
+        worker.actor.stop.remote(job)
+        timer = threading.Timer(STOP_S, self._kill_if_busy, (worker, job))
+        timer.daemon = True
+        timer.start()
+
+    def _kill_if_busy(self, worker: _Worker, job: str) -> None:
+        """Kill a worker that was asked to stop a job and has not: it sits in one long computation."""
+        if worker.job == job:
             ray.kill(worker.actor)
 
-    def _put(self, dataset: str) -> Any:
+    def _await_end(self, worker: _Worker, stream: Any) -> None:
+        """Wait until a job that was interrupted has ended, so that the next one finds its worker free."""
+        try:
+            for ref in stream:
+                ray.get(ref)
+        except RayTaskError:
+            pass
+        except RayError:
+            with suppress(Cancelled, Unavailable):
+                self._lost(worker)
+
+    def _lost(self, worker: _Worker) -> WorkerLost:
+        """Put another worker in the place of one that is gone."""
+        node = self._addresses(alive=True).get(worker.node)
+        self._slots.remove(worker)
+        if not self._closed:
+            self.restarts += 1
+            another = _Worker.spawn()
+            self._slots.add(another)
+            self._await_ready(another)
+        return WorkerLost(blames_job=node is not None)
+
+    def _await_ready(self, worker: _Worker) -> None:
+        """Wait until a worker can train."""
+        try:
+            worker.pid, worker.node = ray.get(worker.actor.place.remote(), timeout=self._start_timeout_s)
+        except RayError as error:
+            ray.kill(worker.actor)  # it keeps its slot, so that the next caller tries again
+            if self._closed:
+                raise Cancelled("the trainer was closed before this evaluation ended") from error
+            raise Unavailable(
+                f"no worker was ready within {self._start_timeout_s:g} s ({type(error).__name__}); "
+                f"the cluster needs {self._wanted_slots} free CPUs"
+            ) from error
+
+    def _put(self, dataset: Dataset) -> Any:
         """Refer to a data set in the object store, put there once."""
+        fingerprint = dataset.info.fingerprint
         with self._resident_lock:
-            if dataset not in self._resident:
-                self._resident[dataset] = ray.put(self._datasets.load(dataset))
-            return self._resident[dataset]
+            if fingerprint not in self._resident:
+                self._resident[fingerprint] = ray.put(dataset)
+            return self._resident[fingerprint]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Worker:
-    """Handle of an actor; `pid` is None until it is known to be ready."""
+    """Handle of an actor: its process and node once it is ready, and the job it does."""
 
     actor: Any
-    pid: int | None = None
+    pid: int = 0
+    node: str = ""
+    job: str = ""
 
     @classmethod
     def spawn(cls) -> _Worker:
-        return cls(ray.remote(num_cpus=1)(TrainingActor).remote())
+        # Two calls at once: a job, and the one that stops it.
+        return cls(ray.remote(TrainingActor).options(num_cpus=1, max_concurrency=2).remote())
 
 
 class TrainingActor:
@@ -199,21 +250,25 @@ class TrainingActor:
         import torch
 
         from services.trainer.fit import warm_up
+        from services.trainer.worker import Worker
 
         torch.set_num_threads(1)
         warm_up()
+        self._worker = Worker()
 
-    def pid(self) -> int:
-        """Tell that the actor is ready, and its process."""
-        return os.getpid()
+    def place(self) -> tuple[int, str]:
+        """Tell that the actor is ready, its process and its node."""
+        return os.getpid(), ray.get_runtime_context().get_node_id()
 
-    def train(
-        self, request: EvaluationRequest, dataset: Dataset, device: str
-    ) -> Iterator[EpochReport | AccuracyReport]:
-        """Run `services.trainer.fit.train` here; Ray streams what it gives."""
-        from services.trainer.fit import train
+    def run(self, job: TrainJob, fingerprint: str, data: list[Any]) -> Iterator[Item]:
+        """Do a job; Ray streams what it gives. `data` holds the reference of the data set, read once."""
+        if not self._worker.holds(fingerprint):
+            self._worker.attach(ray.get(data[0]))
+        yield from self._worker.run(job, fingerprint)
 
-        yield from train(request, dataset, device)
+    def stop(self, job: str) -> None:
+        """Make a job end soon."""
+        self._worker.stop(job)
 
 
 def _connect(address: str | None, slots: int) -> None:

@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
-from services.common.errors import ImcnasError, InvalidRequest, TrainingFailed, Violation
+from services.common.errors import EvaluationCancelled, ImcnasError, InvalidRequest, TrainingFailed, Violation
 from services.trainer.callers import Caller
 from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest
 
@@ -19,8 +19,8 @@ class Evaluations:
     """Joins callers of one evaluation, and remembers results of the last request ids.
 
     Callers who ask for what is in training follow it, epochs included. The result of an id is remembered; a
-    failure reaches those who wait for it and is forgotten. When the caller who trains gives up (cancelled, its
-    `on_epoch` raised), the next of those who wait trains.
+    failure reaches those who wait for it and is forgotten. When the caller who trains gives up (cancelled,
+    its `on_epoch` raised), the next of those who wait trains.
 
     Parameters
     ----------
@@ -127,6 +127,8 @@ class Evaluations:
         try:
             report = train(tell)
             return report
+        except EvaluationCancelled:  # others want it still
+            raise
         except TrainingFailed as error:
             failure = error
             raise

@@ -79,7 +79,7 @@ class Resident:
         return int(right) / len(labels)
 
     def _windows(self, shift_px: int) -> Tensor:
-        """Give a view of every shift of every image: image, channel, dy, dx, row, column. Black is shifted in."""
+        """View every shift of every image: image, channel, dy, dx, row, column. Black is shifted in."""
         if self._shifted is None or self._shifted[0] != shift_px:
             padded = nn.functional.pad(self._pixels["train"], (shift_px,) * 4)
             side = self.info.input_shape.width

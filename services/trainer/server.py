@@ -18,11 +18,13 @@ from services.common.rpc.limits import MAX_MESSAGE_BYTES
 from services.common.rpc.server import RpcServer, listening, serve_until
 from services.common.rpc.workers import Workers
 from services.common.settings import TrainerSettings
-from services.trainer.convert import event_to_pb, request_from_pb
+from services.trainer.artifacts import Artifacts
+from services.trainer.cache import ResultCache
+from services.trainer.convert import Event, event_to_pb, request_from_pb
 from services.trainer.data import Registry
-from services.trainer.evaluator import Evaluator
+from services.trainer.evaluator import Evaluator, Options
 from services.trainer.metrics import TrainerMetrics
-from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest
+from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest, Queued
 
 SERVICE = pb.DESCRIPTOR.services_by_name["TrainerService"].full_name
 
@@ -49,6 +51,13 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
         """Stream one evaluation."""
         async for event in self._evaluation(request_from_pb(request)).events():
             yield event_to_pb(event)
+
+    async def CancelEvaluation(  # noqa: N802
+        self, request: pb.CancelEvaluationRequest, context: Any
+    ) -> pb.CancelEvaluationResponse:
+        """Stop an evaluation."""
+        cancelled = await self._workers.run(self._evaluator.cancel, request.request_id)
+        return pb.CancelEvaluationResponse(cancelled=cancelled)
 
     async def GetDataset(self, request: pb.GetDatasetRequest, context: Any) -> pb.GetDatasetResponse:  # noqa: N802
         """Describe a data set."""
@@ -78,29 +87,33 @@ class _Evaluation:
     """One evaluation in one thread, read in the loop; it goes on when readers leave, who may come back."""
 
     def __init__(self, evaluator: Evaluator, request: EvaluationRequest, threads: ThreadPoolExecutor) -> None:
-        self._epochs: list[EpochReport] = []
+        self._events: list[Queued | EpochReport] = []
         self._news = asyncio.Event()
         loop = asyncio.get_running_loop()
 
-        def on_epoch(epoch: EpochReport) -> None:
-            loop.call_soon_threadsafe(self._add, epoch)
+        def tell(event: Queued | EpochReport) -> None:
+            loop.call_soon_threadsafe(self._add, event)
 
-        self.report = loop.run_in_executor(threads, evaluator.evaluate, request, on_epoch)
+        self.report = loop.run_in_executor(threads, evaluator.evaluate, request, tell, tell)
         self.report.add_done_callback(self._end)
 
-    async def events(self) -> AsyncIterator[EpochReport | AccuracyReport]:
-        """Yield every epoch so far and to come, then the report; raises what the evaluation raised."""
+    async def events(self) -> AsyncIterator[Event]:
+        """Yield every event so far and to come, then the report; raises what the evaluation raised."""
         told = 0
-        while told < len(self._epochs) or not self.report.done():
-            if told < len(self._epochs):
-                yield self._epochs[told]
+        while told < len(self._events) or not self.report.done():
+            if told < len(self._events):
+                yield self._events[told]
                 told += 1
             else:
                 await self._news.wait()
         yield self.report.result()
 
-    def _add(self, epoch: EpochReport) -> None:
-        self._epochs.append(epoch)
+    def _add(self, event: Queued | EpochReport) -> None:
+        if (
+            isinstance(event, Queued) and self._events
+        ):  # who reads from the beginning wants the last place alone
+            self._events.pop()
+        self._events.append(event)
         self._wake()
 
     def _end(self, report: asyncio.Future[AccuracyReport]) -> None:
@@ -147,11 +160,19 @@ async def serve(settings: TrainerSettings, stop: asyncio.Event | None = None) ->
 
 def _evaluator(settings: TrainerSettings, metrics: TrainerMetrics) -> Evaluator:
     """Make the evaluator that the settings want; each imports only what it trains with."""
-    datasets = Registry(settings.data)
+    options = Options(
+        datasets=Registry(settings.data),
+        artifacts=Artifacts(settings.artifacts),
+        cache=ResultCache(settings.cache) if settings.cache else None,
+        queue_limit=settings.queue_limit,
+        timeout_s=settings.timeout_s or None,
+        on_end=metrics.ended,
+        on_cached=metrics.looked,
+    )
     if settings.inline:
         from services.trainer.inline import InlineTrainer
 
-        return InlineTrainer(metrics.ended, datasets)
+        return InlineTrainer(**options)
     from services.trainer.pool import RayTrainer
 
-    return RayTrainer(settings.slots, settings.ray_address, on_end=metrics.ended, datasets=datasets)
+    return RayTrainer(settings.slots, settings.ray_address, **options)

@@ -83,7 +83,7 @@ class TrainRecipe:
     """
 
     name: str
-    version: int = 2
+    version: int = 1
     epochs: int = 12
     batch_size: int = 64
     learning_rate: float = 0.1
@@ -117,6 +117,10 @@ class TrainRecipe:
         """Whether a training for some of the epochs can be continued to more."""
         return self.schedule is Schedule.CONSTANT
 
+    def trunk_epochs(self, epochs: int) -> int:
+        """How many of a number of epochs are at a constant rate, before it falls; 0 of a one-cycle recipe."""
+        return epochs - max(1, round(self.cooldown_frac * epochs)) if self.continuable else 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationRequest:
@@ -133,11 +137,9 @@ class EvaluationRequest:
     request_id : str
         Same id and content is the same evaluation: a retry is no second training.
     budget_epochs : int, optional
-        Epochs to train for, at most the recipe's, and fewer only of a continuable recipe; None is all of them.
-        What an earlier evaluation for fewer epochs has learnt is gone on from, with the result of an unbroken
-        training.
-    stop_below_frac : float, optional
-        End as soon as even an optimistic end stays below this accuracy (`services.trainer.stopping`).
+        Epochs to train for, at most the recipe's, and fewer only of a continuable recipe; None is all of
+        them. What an earlier evaluation for fewer epochs has learnt is gone on from, with the result of an
+        unbroken training.
     keep_weights : bool
         Keep what was learnt, for `weights` and for accuracy on a chip.
     judge_test : bool
@@ -150,7 +152,6 @@ class EvaluationRequest:
     seed: int = 0
     request_id: str = ""
     budget_epochs: int | None = None
-    stop_below_frac: float | None = None
     keep_weights: bool = False
     judge_test: bool = False
 
@@ -165,8 +166,6 @@ class EvaluationRequest:
             wanted = f"{self.recipe.epochs}: recipe {self.recipe.name!r} has a one-cycle schedule"
             fix = "take a recipe with the constant schedule, or one with fewer epochs"
             wrong.append(violation("budget_epochs", self.budget_epochs, wanted, fix))
-        if self.stop_below_frac is not None and not 0 <= self.stop_below_frac <= 1:
-            wrong.append(violation("stop_below_frac", self.stop_below_frac, "a share from 0 to 1"))
         if wrong:
             raise InvalidRequest.of(*wrong)
 
@@ -178,9 +177,7 @@ class EvaluationRequest:
     @property
     def trunk_epochs(self) -> int:
         """Epochs at a constant rate before the branch on which it falls; 0 of a one-cycle recipe."""
-        if not self.recipe.continuable:
-            return 0
-        return self.epochs - max(1, round(self.recipe.cooldown_frac * self.epochs))
+        return self.recipe.trunk_epochs(self.epochs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,10 +221,6 @@ class AccuracyReport:
         That it was computed in, never AUTO.
     resumed_epochs : int
         How many of `epochs` an earlier evaluation had trained.
-    stopped_early : bool
-        Whether `stop_below_frac` ended it; its accuracy is then that of its last epoch.
-    optimistic_frac : float or None
-        Accuracy that an optimistic end would have had, where it was stopped.
     test_accuracy_frac : float or None
         Share of the test part classified right, if that was asked for.
     """
@@ -242,8 +235,6 @@ class AccuracyReport:
     torch_version: str
     precision: Precision = Precision.FLOAT32
     resumed_epochs: int = 0
-    stopped_early: bool = False
-    optimistic_frac: float | None = None
     test_accuracy_frac: float | None = None
 
 

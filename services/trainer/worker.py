@@ -8,8 +8,9 @@ from contextlib import contextmanager
 import torch
 
 from services.trainer.data import Dataset
-from services.trainer.fit import Resident, train
+from services.trainer.fit import train
 from services.trainer.jobs import Item, TrainJob
+from services.trainer.resident import Resident
 
 MAX_RESIDENT = 4
 """Data sets attached at once; the one attached first goes first."""
@@ -31,12 +32,15 @@ class Worker:
         self._resident: dict[str, Resident] = {}
         self._stopped = ""
 
+    def holds(self, fingerprint: str) -> bool:
+        """Whether a data set is attached."""
+        return fingerprint in self._resident
+
     def attach(self, dataset: Dataset) -> None:
-        """Bring a data set to the device, if it is not there."""
-        if dataset.info.fingerprint not in self._resident:
-            if len(self._resident) >= MAX_RESIDENT:
-                del self._resident[next(iter(self._resident))]
-            self._resident[dataset.info.fingerprint] = Resident(dataset, self._device)
+        """Bring a data set to the device."""
+        if len(self._resident) >= MAX_RESIDENT:
+            del self._resident[next(iter(self._resident))]
+        self._resident[dataset.info.fingerprint] = Resident(dataset, self._device)
 
     def run(self, job: TrainJob, fingerprint: str) -> Generator[Item]:
         """Do a job on an attached data set; ends with its result.

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2] / "services"
 DOORS = {"server", "client", "calls", "convert", "metrics", "__main__", "pool"}
 WIRE = {"grpc", "google.protobuf", "prometheus_client"}
 IMPORTER = "hw_oracle/importers/torch.py"  # inside its functions
+TORCH = {"build", "checkpoint", "fit", "inline", "resident", "worker"}  # files of the trainer
 HEAVY = {"torch", "ray", "hyperopt", "sklearn", "sqlalchemy", "matplotlib"}
 
 
@@ -38,9 +39,16 @@ def loaded_by(names: list[str]) -> set[str]:
 @pytest.mark.parametrize("room", ["common", "hw_oracle", "trainer", "searcher"])
 def test_the_core_of_a_room_loads_no_wire_and_no_other_core(room: str):
     # torch and hyperopt load what they like themselves; the last test looks at their files
-    own = {"trainer": {"build", "fit", "inline"}, "searcher": {"tpe", "space"}}.get(room, set())
+    own = {
+        "trainer": {"build", "checkpoint", "fit", "inline", "resident", "worker"},
+        "searcher": {"tpe", "space"},
+    }.get(room, set())
     names = [n for n in modules(room) if n.rsplit(".", 1)[1] not in own]
-    allowed = {"searcher": {"sqlalchemy", "matplotlib"}, "trainer": {"sklearn"}}.get(room, set())
+    allowed = {
+        "common": {"sqlalchemy"},
+        "searcher": {"sqlalchemy", "matplotlib"},
+        "trainer": {"sklearn", "sqlalchemy"},
+    }.get(room, set())
     loaded = loaded_by(names)
     assert not loaded & (WIRE | HEAVY - allowed)
     others = {"hw_oracle", "trainer", "searcher"} - {room}
@@ -71,9 +79,16 @@ def test_the_command_shows_its_help_without_loading_anything_heavy():
     ("library", "homes"),
     [
         ("ray", {"trainer/pool.py"}),
-        ("torch", {f"trainer/{name}.py" for name in ("build", "fit", "inline", "pool")} | {IMPORTER}),
+        (
+            "torch",
+            {
+                f"trainer/{name}.py"
+                for name in ("build", "checkpoint", "fit", "inline", "pool", "resident", "worker")
+            }
+            | {IMPORTER},
+        ),
         ("hyperopt", {"searcher/space.py", "searcher/tpe.py"}),
-        ("sqlalchemy", {"searcher/store.py", "searcher/rows.py"}),
+        ("sqlalchemy", {"common/sql.py", "searcher/store.py", "searcher/rows.py", "trainer/cache.py"}),
     ],
 )
 def test_a_library_is_imported_only_where_it_lives(library: str, homes: set[str]):

@@ -44,6 +44,7 @@ from services.trainer.types import (
     DatasetInfo,
     EpochReport,
     EvaluationRequest,
+    Queued,
     TrainerInfo,
     TrainRecipe,
 )
@@ -66,6 +67,7 @@ ROOTS: dict[type, type[Message]] = {
     DatasetInfo: trainer_pb2.DatasetInfo,
     TrainRecipe: trainer_pb2.TrainRecipe,
     EvaluationRequest: trainer_pb2.TrainerServiceEvaluateRequest,
+    Queued: trainer_pb2.Queued,
     EpochReport: trainer_pb2.EpochReport,
     AccuracyReport: trainer_pb2.AccuracyReport,
     TrainerInfo: trainer_pb2.TrainerInfo,

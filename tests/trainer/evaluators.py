@@ -22,7 +22,7 @@ def learnt(report: AccuracyReport) -> list[tuple[float, float]]:
     return [(e.train_loss_nats, e.validation_accuracy_frac) for e in report.epochs]
 
 
-class Scripted(Evaluator[int]):
+class Scripted(Evaluator):
     """Does with each job what it is told; its workers are numbers.
 
     Parameters

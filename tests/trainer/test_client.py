@@ -27,8 +27,10 @@ from services.trainer import server
 from services.trainer.client import Trainer
 from services.trainer.convert import request_to_pb
 from services.trainer.evaluator import Evaluator
+from services.trainer.jobs import Item, TrainJob
 from services.trainer.server import MAX_EVALUATIONS, SERVICE, TrainerServicer, trainer_server
 from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest, TrainRecipe
+from tests.trainer import evaluators as base
 
 EPOCHS = tuple(
     EpochReport(epoch=n, train_loss_nats=1.0 / n, validation_accuracy_frac=0.1 * n, elapsed_s=float(n))
@@ -46,22 +48,19 @@ REPORT = AccuracyReport(
 )
 
 
-class Scripted(Evaluator):
+class Scripted(base.Scripted):
     """Trains nothing, in no time."""
 
     def __init__(self) -> None:
-        super().__init__(slots=2)
+        super().__init__(self.train, slots=2)
         self.trained: list[str] = []
         self.before: Callable[[], object] = lambda: None
 
-    def _train(
-        self, slot: int, request: EvaluationRequest, on_epoch: Callable[[EpochReport], None]
-    ) -> AccuracyReport:
-        self.trained.append(request.request_id)
+    def train(self, job: TrainJob) -> Iterator[Item]:
+        self.trained.append(job.request.request_id)
         self.before()
-        for epoch in EPOCHS:
-            on_epoch(epoch)
-        return REPORT
+        yield from EPOCHS
+        yield REPORT
 
 
 def make_request(**changes: Any) -> EvaluationRequest:
@@ -246,14 +245,12 @@ def test_an_evaluation_that_finds_no_room_waits_for_some(
 def test_readers_who_come_back_take_no_room_from_others(host: Any, any_ports: dict[str, Any]) -> None:
     core, release = Scripted(), threading.Event()
 
-    def train(
-        slot: int, request: EvaluationRequest, on_epoch: Callable[[EpochReport], None]
-    ) -> AccuracyReport:
-        on_epoch(EPOCHS[0])
-        assert request.request_id != "again" or release.wait(10)
-        return REPORT
+    def train(job: TrainJob) -> Iterator[Item]:
+        yield EPOCHS[0]
+        assert job.request.request_id != "again" or release.wait(10)
+        yield REPORT
 
-    core._train = train  # type: ignore[method-assign]
+    core.run = train
     again = request_to_pb(make_request(request_id="again"))
     with connect(host, any_ports, TrainerServicer(core)) as trainer:
         for _ in range(MAX_EVALUATIONS + 6):
@@ -261,7 +258,7 @@ def test_readers_who_come_back_take_no_room_from_others(host: Any, any_ports: di
             assert next(iter(reader)).epoch.epoch == 1
             reader.cancel()
         last = trainer._stub.Evaluate(again, timeout=10)
-        assert trainer.evaluate(make_request()) == REPORT
+        assert trainer.evaluate(make_request(seed=1)) == REPORT
         release.set()
         assert [event.WhichOneof("event") for event in last] == ["epoch", "report"]
 

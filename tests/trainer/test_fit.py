@@ -18,6 +18,7 @@ from services.trainer import fit
 from services.trainer.build import build_module
 from services.trainer.data import Dataset, load_dataset
 from services.trainer.fit import Seeds, stderr_frac, train
+from services.trainer.resident import Resident
 from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest, TrainRecipe
 
 SHORT = TrainRecipe(name="short", epochs=2)
@@ -38,7 +39,7 @@ def trained(
     request = EvaluationRequest(
         candidate=parse_candidate(blocks), dataset=data.info.name, recipe=recipe, seed=seed
     )
-    *epochs, report = train(request, data)
+    *epochs, report = train(request, Resident(data))
     assert isinstance(report, AccuracyReport)
     return [e for e in epochs if isinstance(e, EpochReport)], report
 
@@ -101,7 +102,7 @@ def test_two_trainings_in_turns_do_not_disturb_each_other() -> None:
         EvaluationRequest(candidate=parse_candidate(t), dataset="digits", recipe=SHORT)
         for t in ("VGG4", "MVGG4")
     ]
-    turns = zip(*(train(r, data) for r in requests), strict=True)
+    turns = zip(*(train(r, Resident(data)) for r in requests), strict=True)
     together = [[e for e in run if isinstance(e, EpochReport)] for run in zip(*turns, strict=True)]
     assert [learnt(run) for run in together] == [learnt(trained(t)[0]) for t in ("VGG4", "MVGG4")]
 
@@ -187,5 +188,5 @@ def test_dropout_is_part_of_a_training() -> None:
     for dropout_frac in (0.0, 0.5):
         candidate = parse_candidate("VGG4", Head(dropout_frac=dropout_frac))
         request = EvaluationRequest(candidate=candidate, dataset="digits", recipe=SHORT)
-        runs.append(learnt([e for e in train(request, data) if isinstance(e, EpochReport)]))
+        runs.append(learnt([e for e in train(request, Resident(data)) if isinstance(e, EpochReport)]))
     assert runs[0] != runs[1]

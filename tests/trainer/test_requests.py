@@ -10,7 +10,8 @@ import pytest
 
 from services.common.candidate import parse_candidate
 from services.common.errors import InvalidRequest, TrainingFailed
-from services.trainer.requests import OnEpoch, RequestMemory
+from services.trainer.callers import Caller, OnEpoch
+from services.trainer.requests import Evaluations
 from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest, TrainRecipe
 
 
@@ -49,12 +50,20 @@ class Trainings:
         )  # fmt: skip
 
 
+def run(
+    memory: Evaluations, asked: EvaluationRequest, on_epoch: OnEpoch, train: Trainings, content: object = None
+) -> AccuracyReport:
+    """Ask as an evaluator does; without a content, of this request's id alone."""
+    content = content or asked.request_id or object()
+    return memory.run(asked, content, Caller(on_epoch), lambda tell: train(asked, tell))
+
+
 def ignore(epoch: EpochReport) -> None:
     pass
 
 
 def test_callers_of_one_id_share_one_training_and_each_hears_every_epoch() -> None:
-    memory, train = RequestMemory(), Trainings()
+    memory, train = Evaluations(), Trainings()
     heard: list[list[int]] = [[], [], []]
     followers_hear = [Event(), Event()]
 
@@ -67,9 +76,9 @@ def test_callers_of_one_id_share_one_training_and_each_hears_every_epoch() -> No
         return on_epoch
 
     with ThreadPoolExecutor(3) as threads:
-        leader = threads.submit(memory.run, request(), hear(0), train)
+        leader = threads.submit(run, memory, request(), hear(0), train)
         assert train.first_epoch.wait(30)
-        followers = [threads.submit(memory.run, request(), hear(i), train) for i in (1, 2)]
+        followers = [threads.submit(run, memory, request(), hear(i), train) for i in (1, 2)]
         assert all(event.wait(30) for event in followers_hear)  # before the training ends
         train.go_on.set()
         assert {f.result(30).train_s for f in (leader, *followers)} == {1.0}
@@ -78,40 +87,40 @@ def test_callers_of_one_id_share_one_training_and_each_hears_every_epoch() -> No
 
 
 def test_a_finished_request_is_answered_from_memory_with_its_epochs() -> None:
-    memory, train = RequestMemory(), Trainings()
+    memory, train = Evaluations(), Trainings()
     train.go_on.set()
-    first = memory.run(request(), ignore, train)
+    first = run(memory, request(), ignore, train)
     heard: list[EpochReport] = []
-    assert memory.run(request(), heard.append, train) is first
+    assert run(memory, request(), heard.append, train) is first
     assert tuple(heard) == first.epochs
     assert train.started == 1
 
 
-def test_requests_without_an_id_are_always_trained() -> None:
-    memory, train = RequestMemory(), Trainings()
+def test_a_finished_request_without_an_id_is_trained_again() -> None:
+    memory, train = Evaluations(), Trainings()
     train.go_on.set()
     for _ in range(2):
-        memory.run(request(""), ignore, train)
+        run(memory, request(""), ignore, train)
     assert train.started == 2
 
 
 def test_an_id_used_for_another_evaluation_is_refused() -> None:
-    memory, train = RequestMemory(), Trainings()
+    memory, train = Evaluations(), Trainings()
     train.go_on.set()
-    memory.run(request("a", seed=0), ignore, train)
+    run(memory, request("a", seed=0), ignore, train)
     with pytest.raises(InvalidRequest, match="request_id: 'a' was used for another evaluation"):
-        memory.run(request("a", seed=1), ignore, train)
+        run(memory, request("a", seed=1), ignore, train)
 
 
 def test_the_oldest_result_is_forgotten_first() -> None:
-    memory, train = RequestMemory(limit=2), Trainings()
+    memory, train = Evaluations(limit=2), Trainings()
     train.go_on.set()
     for name in "abc":
-        memory.run(request(name), ignore, train)
+        run(memory, request(name), ignore, train)
     assert train.started == 3
-    memory.run(request("b"), ignore, train)
+    run(memory, request("b"), ignore, train)
     assert train.started == 3
-    memory.run(request("a"), ignore, train)
+    run(memory, request("a"), ignore, train)
     assert train.started == 4
 
 
@@ -119,12 +128,12 @@ def test_a_failure_reaches_those_who_wait_and_is_then_forgotten() -> None:
     def fail() -> None:
         raise TrainingFailed("diverged")
 
-    memory, train = RequestMemory(), Trainings(end=fail)
+    memory, train = Evaluations(), Trainings(end=fail)
     follower_hears = Event()
     with ThreadPoolExecutor(2) as threads:
-        leader = threads.submit(memory.run, request(), ignore, train)
+        leader = threads.submit(run, memory, request(), ignore, train)
         assert train.first_epoch.wait(30)
-        follower = threads.submit(memory.run, request(), lambda e: follower_hears.set(), train)
+        follower = threads.submit(run, memory, request(), lambda e: follower_hears.set(), train)
         assert follower_hears.wait(30)
         train.go_on.set()
         for caller in (leader, follower):
@@ -133,7 +142,7 @@ def test_a_failure_reaches_those_who_wait_and_is_then_forgotten() -> None:
     assert train.started == 1
     again = Trainings()
     again.go_on.set()
-    assert memory.run(request(), ignore, again).accuracy_frac == 0.5
+    assert run(memory, request(), ignore, again).accuracy_frac == 0.5
 
 
 def test_a_follower_trains_when_the_leader_gives_up() -> None:
@@ -144,12 +153,12 @@ def test_a_follower_trains_when_the_leader_gives_up() -> None:
         if e.epoch == 2:
             raise Left
 
-    memory, train = RequestMemory(), Trainings()
+    memory, train = Evaluations(), Trainings()
     follower_hears = Event()
     with ThreadPoolExecutor(2) as threads:
-        leader = threads.submit(memory.run, request(), leave, train)
+        leader = threads.submit(run, memory, request(), leave, train)
         assert train.first_epoch.wait(30)
-        follower = threads.submit(memory.run, request(), lambda e: follower_hears.set(), train)
+        follower = threads.submit(run, memory, request(), lambda e: follower_hears.set(), train)
         assert follower_hears.wait(30)
         train.go_on.set()
         with pytest.raises(Left):

@@ -19,25 +19,24 @@ pytestmark = pytest.mark.slow
 SERVER = """
 import asyncio, sys, threading
 from services.common.settings import TrainerSettings
-from services.trainer.evaluator import Evaluator
 from services.trainer.server import trainer_server
 from services.trainer.types import AccuracyReport
+from tests.trainer.evaluators import Scripted
 
 port, answers = int(sys.argv[1]), sys.argv[2] == "answers"
 
-class Fake(Evaluator):
-    def _train(self, slot, request, on_epoch):
-        print("asked", flush=True)
-        if not answers:
-            threading.Event().wait()
-        return AccuracyReport(
-            network_key="0" * 64, accuracy_frac=0.5, accuracy_stderr_frac=0.1, validation_images=25,
-            epochs=(), train_s=0.0, device="cpu", torch_version="none",
-        )
+def run(job):
+    print("asked", flush=True)
+    if not answers:
+        threading.Event().wait()
+    yield AccuracyReport(
+        network_key="0" * 64, accuracy_frac=0.5, accuracy_stderr_frac=0.1, validation_images=25,
+        epochs=(), train_s=0.0, device="cpu", torch_version="none",
+    )
 
 async def main():
     settings = TrainerSettings(host="127.0.0.1", port=port, health_port=0, metrics_port=0)
-    server = trainer_server(Fake(slots=1), settings)
+    server = trainer_server(Scripted(run), settings)
     print((await server.start()).calls, flush=True)
     await asyncio.Event().wait()
 

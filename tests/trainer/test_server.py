@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -16,27 +16,24 @@ from services.common.pb.imcnas.v1 import candidate_pb2, trainer_pb2_grpc
 from services.common.pb.imcnas.v1 import trainer_pb2 as pb
 from services.common.settings import TrainerSettings
 from services.trainer import server
-from services.trainer.evaluator import Ended, Evaluator
+from services.trainer.evaluator import Ended
+from services.trainer.jobs import Item, TrainJob
 from services.trainer.metrics import TrainerMetrics
 from services.trainer.server import trainer_server
-from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest
+from tests.trainer.evaluators import Scripted
 
 BLOCK = candidate_pb2.Block(type=candidate_pb2.BLOCK_TYPE_VGG, kernels=8)
 CANDIDATE = candidate_pb2.Candidate(blocks=[BLOCK])
 
 
-class Failing(Evaluator):
-    """Fails at every training."""
-
-    def _train(
-        self, slot: int, request: EvaluationRequest, on_epoch: Callable[[EpochReport], None]
-    ) -> AccuracyReport:
-        raise TrainingFailed("diverged")
+def fail(job: TrainJob) -> Iterator[Item]:
+    raise TrainingFailed("diverged")
+    yield
 
 
 @pytest.fixture(scope="module")
 def stub(host: Any, any_ports: dict[str, Any]) -> Iterator[trainer_pb2_grpc.TrainerServiceStub]:
-    ports = host.start(trainer_server(Failing(slots=1), TrainerSettings(**any_ports)))
+    ports = host.start(trainer_server(Scripted(fail), TrainerSettings(**any_ports)))
     with grpc.insecure_channel(f"127.0.0.1:{ports.calls}") as channel:
         yield trainer_pb2_grpc.TrainerServiceStub(channel)
 
@@ -89,15 +86,14 @@ def test_more_evaluations_than_threads_are_refused_as_overloaded(
 def test_metrics_follow_trainings_queue_and_slots() -> None:
     registry = CollectorRegistry()
     metrics = TrainerMetrics(registry)
-    evaluator = Failing(slots=3)
+    evaluator = Scripted(fail, slots=3)
     metrics.watch(evaluator)
     metrics.ended(Ended(outcome="complete", wall_s=2.0, images=1000))
     metrics.ended(Ended(outcome="failed", wall_s=1.0, images=0))
-    evaluator.queue_length = 5
     read = registry.get_sample_value
     assert read("imcnas_trainer_evaluations_total", {"outcome": "failed"}) == 1
     assert read("imcnas_trainer_evaluation_seconds_sum") == 3.0
     assert read("imcnas_trainer_images_total") == 1000
-    assert read("imcnas_trainer_queue_length") == 5
+    assert read("imcnas_trainer_queue_length") == 0
     assert read("imcnas_trainer_workers", {"state": "idle"}) == 3
     assert read("imcnas_trainer_workers", {"state": "busy"}) == 0

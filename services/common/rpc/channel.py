@@ -60,7 +60,7 @@ _RETRIED = {
         "GetServerInfo",
     ),
     "imcnas.v1.SearcherService": ("GetDataset", "CreateSearch", "GetSearch", "CancelSearch"),
-    "imcnas.v1.TrainerService": ("GetDataset", "GetServerInfo"),
+    "imcnas.v1.TrainerService": ("CancelEvaluation", "GetDataset", "GetServerInfo"),
 }
 
 _SERVICE_CONFIG = {

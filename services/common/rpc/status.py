@@ -31,6 +31,7 @@ CODES: dict[type[ImcnasError], grpc.StatusCode] = {
     errors.StudyConflict: grpc.StatusCode.ALREADY_EXISTS,
     errors.NotFound: grpc.StatusCode.NOT_FOUND,
     errors.TrainingFailed: grpc.StatusCode.ABORTED,
+    errors.EvaluationCancelled: grpc.StatusCode.ABORTED,
     errors.Unavailable: grpc.StatusCode.UNAVAILABLE,
     errors.Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,

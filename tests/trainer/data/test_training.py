@@ -12,12 +12,11 @@ import torch
 
 from services.common.candidate import parse_candidate
 from services.trainer.data import Augmentation, Dataset, Registry, load_dataset
-from services.trainer.fit import Seeds, _Draws, _Images, train
+from services.trainer.fit import Seeds, train
 from services.trainer.recipe import load_recipe
+from services.trainer.resident import Draws, Resident
 from services.trainer.types import AccuracyReport, EvaluationRequest, TrainRecipe
 from tests.trainer.data.files import write_cifar10
-
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
@@ -35,20 +34,20 @@ def cifar(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return Registry(folder).load("cifar10")
 
 
-def draws() -> _Draws:
-    return _Draws(*map(Seeds("an evaluation").generator, ("order", "shifts", "flips")))
+def draws() -> Draws:
+    return Draws(*map(Seeds("an evaluation").generator, ("order", "shifts", "flips")))
 
 
 def batches(data: Dataset, shift_px: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
     """All images of one epoch and their labels."""
-    xs, ys = zip(*_Images(data, shift_px, CPU).train_batches(64, draws()), strict=True)
+    xs, ys = zip(*Resident(data).train_batches(64, shift_px, draws()), strict=True)
     return torch.cat(xs), torch.cat(ys)
 
 
 def trained(data: Dataset, blocks: str = "VGG4", epochs: int = 1) -> AccuracyReport:
     recipe = TrainRecipe(name="short", epochs=epochs)
     request = EvaluationRequest(candidate=parse_candidate(blocks), dataset=data.info.name, recipe=recipe)
-    *_, report = train(request, data)
+    *_, report = train(request, Resident(data))
     assert isinstance(report, AccuracyReport)
     return report
 
@@ -74,7 +73,7 @@ def test_a_quick_training_gives_the_accuracy_it_always_gave() -> None:
     request = EvaluationRequest(
         candidate=parse_candidate("VGG8"), dataset="digits-hard", recipe=load_recipe("quick")
     )
-    *_, report = train(request, load_dataset("digits-hard"))
+    *_, report = train(request, Resident(load_dataset("digits-hard")))
     assert isinstance(report, AccuracyReport)
     assert report.accuracy_frac == pytest.approx(445 / 540, abs=2 / 540)
     assert report.epochs[-1].train_loss_nats == pytest.approx(1.2093038504464286, rel=1e-3)

@@ -26,35 +26,47 @@ from services.common.pb.imcnas.v1 import candidate_pb2 as imcnas_dot_v1_dot_cand
 from services.common.pb.imcnas.v1 import network_pb2 as imcnas_dot_v1_dot_network__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17imcnas/v1/trainer.proto\x12\timcnas.v1\x1a\x19imcnas/v1/candidate.proto\x1a\x17imcnas/v1/network.proto\"\x9a\x02\n\x0b\x44\x61tasetInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x0binput_shape\x18\x02 \x01(\x0b\x32\x10.imcnas.v1.Shape\x12\x14\n\x07\x63lasses\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x19\n\x0ctrain_images\x18\x04 \x01(\x03H\x01\x88\x01\x01\x12\x1e\n\x11validation_images\x18\x05 \x01(\x03H\x02\x88\x01\x01\x12\x18\n\x0btest_images\x18\x06 \x01(\x03H\x03\x88\x01\x01\x12\x13\n\x0b\x66ingerprint\x18\x07 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x08 \x01(\tB\n\n\x08_classesB\x0f\n\r_train_imagesB\x14\n\x12_validation_imagesB\x0e\n\x0c_test_images\"\xe3\x02\n\x0bTrainRecipe\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x13\n\x06\x65pochs\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x17\n\nbatch_size\x18\x04 \x01(\x03H\x02\x88\x01\x01\x12\x1a\n\rlearning_rate\x18\x05 \x01(\x01H\x03\x88\x01\x01\x12\x15\n\x08momentum\x18\x06 \x01(\x01H\x04\x88\x01\x01\x12\x19\n\x0cweight_decay\x18\x07 \x01(\x01H\x05\x88\x01\x01\x12!\n\x14label_smoothing_frac\x18\x08 \x01(\x01H\x06\x88\x01\x01\x12\x15\n\x08shift_px\x18\t \x01(\x03H\x07\x88\x01\x01\x42\n\n\x08_versionB\t\n\x07_epochsB\r\n\x0b_batch_sizeB\x10\n\x0e_learning_rateB\x0b\n\t_momentumB\x0f\n\r_weight_decayB\x17\n\x15_label_smoothing_fracB\x0b\n\t_shift_px\"j\n\x0b\x45pochReport\x12\r\n\x05\x65poch\x18\x01 \x01(\x03\x12\x17\n\x0ftrain_loss_nats\x18\x02 \x01(\x01\x12 \n\x18validation_accuracy_frac\x18\x03 \x01(\x01\x12\x11\n\telapsed_s\x18\x04 \x01(\x01\"\xd5\x01\n\x0e\x41\x63\x63uracyReport\x12\x13\n\x0bnetwork_key\x18\x01 \x01(\t\x12\x15\n\raccuracy_frac\x18\x02 \x01(\x01\x12\x1c\n\x14\x61\x63\x63uracy_stderr_frac\x18\x03 \x01(\x01\x12\x19\n\x11validation_images\x18\x04 \x01(\x03\x12&\n\x06\x65pochs\x18\x05 \x03(\x0b\x32\x16.imcnas.v1.EpochReport\x12\x0f\n\x07train_s\x18\x06 \x01(\x01\x12\x0e\n\x06\x64\x65vice\x18\x07 \x01(\t\x12\x15\n\rtorch_version\x18\x08 \x01(\t\"{\n\x0bTrainerInfo\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x15\n\rtorch_version\x18\x02 \x01(\t\x12\x13\n\x0bray_version\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x04 \x01(\t\x12\r\n\x05slots\x18\x05 \x01(\x03\x12\x10\n\x08\x64\x61tasets\x18\x06 \x03(\t\"\xb1\x01\n\x1dTrainerServiceEvaluateRequest\x12\'\n\tcandidate\x18\x01 \x01(\x0b\x32\x14.imcnas.v1.Candidate\x12\x0f\n\x07\x64\x61taset\x18\x02 \x01(\t\x12&\n\x06recipe\x18\x03 \x01(\x0b\x32\x16.imcnas.v1.TrainRecipe\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x05 \x01(\tB\x07\n\x05_seed\"\x7f\n\x1eTrainerServiceEvaluateResponse\x12\'\n\x05\x65poch\x18\x01 \x01(\x0b\x32\x16.imcnas.v1.EpochReportH\x00\x12+\n\x06report\x18\x02 \x01(\x0b\x32\x19.imcnas.v1.AccuracyReportH\x00\x42\x07\n\x05\x65vent\"!\n\x11GetDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x12GetDatasetResponse\x12\'\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x16.imcnas.v1.DatasetInfo\"$\n\"TrainerServiceGetServerInfoRequest\"f\n#TrainerServiceGetServerInfoResponse\x12$\n\x04info\x18\x01 \x01(\x0b\x32\x16.imcnas.v1.TrainerInfo\x12\x19\n\x11max_message_bytes\x18\x02 \x01(\x03\x32\xae\x02\n\x0eTrainerService\x12\x61\n\x08\x45valuate\x12(.imcnas.v1.TrainerServiceEvaluateRequest\x1a).imcnas.v1.TrainerServiceEvaluateResponse0\x01\x12I\n\nGetDataset\x12\x1c.imcnas.v1.GetDatasetRequest\x1a\x1d.imcnas.v1.GetDatasetResponse\x12n\n\rGetServerInfo\x12-.imcnas.v1.TrainerServiceGetServerInfoRequest\x1a..imcnas.v1.TrainerServiceGetServerInfoResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17imcnas/v1/trainer.proto\x12\timcnas.v1\x1a\x19imcnas/v1/candidate.proto\x1a\x17imcnas/v1/network.proto\"\x9a\x02\n\x0b\x44\x61tasetInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x0binput_shape\x18\x02 \x01(\x0b\x32\x10.imcnas.v1.Shape\x12\x14\n\x07\x63lasses\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x19\n\x0ctrain_images\x18\x04 \x01(\x03H\x01\x88\x01\x01\x12\x1e\n\x11validation_images\x18\x05 \x01(\x03H\x02\x88\x01\x01\x12\x18\n\x0btest_images\x18\x06 \x01(\x03H\x03\x88\x01\x01\x12\x13\n\x0b\x66ingerprint\x18\x07 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x08 \x01(\tB\n\n\x08_classesB\x0f\n\r_train_imagesB\x14\n\x12_validation_imagesB\x0e\n\x0c_test_images\"\xe1\x03\n\x0bTrainRecipe\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x13\n\x06\x65pochs\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x17\n\nbatch_size\x18\x04 \x01(\x03H\x02\x88\x01\x01\x12\x1a\n\rlearning_rate\x18\x05 \x01(\x01H\x03\x88\x01\x01\x12\x15\n\x08momentum\x18\x06 \x01(\x01H\x04\x88\x01\x01\x12\x19\n\x0cweight_decay\x18\x07 \x01(\x01H\x05\x88\x01\x01\x12!\n\x14label_smoothing_frac\x18\x08 \x01(\x01H\x06\x88\x01\x01\x12\x15\n\x08shift_px\x18\t \x01(\x03H\x07\x88\x01\x01\x12%\n\x08schedule\x18\n \x01(\x0e\x32\x13.imcnas.v1.Schedule\x12\x1a\n\rcooldown_frac\x18\x0b \x01(\x01H\x08\x88\x01\x01\x12\'\n\tprecision\x18\x0c \x01(\x0e\x32\x14.imcnas.v1.PrecisionB\n\n\x08_versionB\t\n\x07_epochsB\r\n\x0b_batch_sizeB\x10\n\x0e_learning_rateB\x0b\n\t_momentumB\x0f\n\r_weight_decayB\x17\n\x15_label_smoothing_fracB\x0b\n\t_shift_pxB\x10\n\x0e_cooldown_frac\"j\n\x0b\x45pochReport\x12\r\n\x05\x65poch\x18\x01 \x01(\x03\x12\x17\n\x0ftrain_loss_nats\x18\x02 \x01(\x01\x12 \n\x18validation_accuracy_frac\x18\x03 \x01(\x01\x12\x11\n\telapsed_s\x18\x04 \x01(\x01\"\xce\x02\n\x0e\x41\x63\x63uracyReport\x12\x13\n\x0bnetwork_key\x18\x01 \x01(\t\x12\x15\n\raccuracy_frac\x18\x02 \x01(\x01\x12\x1c\n\x14\x61\x63\x63uracy_stderr_frac\x18\x03 \x01(\x01\x12\x19\n\x11validation_images\x18\x04 \x01(\x03\x12&\n\x06\x65pochs\x18\x05 \x03(\x0b\x32\x16.imcnas.v1.EpochReport\x12\x0f\n\x07train_s\x18\x06 \x01(\x01\x12\x0e\n\x06\x64\x65vice\x18\x07 \x01(\t\x12\x15\n\rtorch_version\x18\x08 \x01(\t\x12\'\n\tprecision\x18\t \x01(\x0e\x32\x14.imcnas.v1.Precision\x12\x16\n\x0eresumed_epochs\x18\n \x01(\x03\x12\x1f\n\x12test_accuracy_frac\x18\x0b \x01(\x01H\x00\x88\x01\x01\x42\x15\n\x13_test_accuracy_frac\"\x17\n\x06Queued\x12\r\n\x05\x61head\x18\x01 \x01(\x03\"L\n\x08NodeInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x65vices\x18\x02 \x01(\t\x12\r\n\x05slots\x18\x03 \x01(\x03\x12\x12\n\nbusy_slots\x18\x04 \x01(\x03\"\xde\x01\n\x0bTrainerInfo\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x15\n\rtorch_version\x18\x02 \x01(\t\x12\x13\n\x0bray_version\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x04 \x01(\t\x12\r\n\x05slots\x18\x05 \x01(\x03\x12\x10\n\x08\x64\x61tasets\x18\x06 \x03(\t\x12\x12\n\nbusy_slots\x18\x07 \x01(\x03\x12\x14\n\x0cqueue_length\x18\x08 \x01(\x03\x12\x13\n\x0bqueue_limit\x18\t \x01(\x03\x12\"\n\x05nodes\x18\n \x03(\x0b\x32\x13.imcnas.v1.NodeInfo\"\xb3\x02\n\x1dTrainerServiceEvaluateRequest\x12\'\n\tcandidate\x18\x01 \x01(\x0b\x32\x14.imcnas.v1.Candidate\x12\x0f\n\x07\x64\x61taset\x18\x02 \x01(\t\x12&\n\x06recipe\x18\x03 \x01(\x0b\x32\x16.imcnas.v1.TrainRecipe\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x1a\n\rbudget_epochs\x18\x06 \x01(\x03H\x01\x88\x01\x01\x12\x19\n\x0ckeep_weights\x18\x07 \x01(\x08H\x02\x88\x01\x01\x12\x17\n\njudge_test\x18\x08 \x01(\x08H\x03\x88\x01\x01\x42\x07\n\x05_seedB\x10\n\x0e_budget_epochsB\x0f\n\r_keep_weightsB\r\n\x0b_judge_test\"\xa4\x01\n\x1eTrainerServiceEvaluateResponse\x12\'\n\x05\x65poch\x18\x01 \x01(\x0b\x32\x16.imcnas.v1.EpochReportH\x00\x12+\n\x06report\x18\x02 \x01(\x0b\x32\x19.imcnas.v1.AccuracyReportH\x00\x12#\n\x06queued\x18\x03 \x01(\x0b\x32\x11.imcnas.v1.QueuedH\x00\x42\x07\n\x05\x65vent\"!\n\x11GetDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x12GetDatasetResponse\x12\'\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x16.imcnas.v1.DatasetInfo\"$\n\"TrainerServiceGetServerInfoRequest\"f\n#TrainerServiceGetServerInfoResponse\x12$\n\x04info\x18\x01 \x01(\x0b\x32\x16.imcnas.v1.TrainerInfo\x12\x19\n\x11max_message_bytes\x18\x02 \x01(\x03\"-\n\x17\x43\x61ncelEvaluationRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"-\n\x18\x43\x61ncelEvaluationResponse\x12\x11\n\tcancelled\x18\x01 \x01(\x08*S\n\x08Schedule\x12\x18\n\x14SCHEDULE_UNSPECIFIED\x10\x00\x12\x16\n\x12SCHEDULE_ONE_CYCLE\x10\x01\x12\x15\n\x11SCHEDULE_CONSTANT\x10\x02*i\n\tPrecision\x12\x19\n\x15PRECISION_UNSPECIFIED\x10\x00\x12\x12\n\x0ePRECISION_AUTO\x10\x01\x12\x15\n\x11PRECISION_FLOAT32\x10\x02\x12\x16\n\x12PRECISION_BFLOAT16\x10\x03\x32\x8b\x03\n\x0eTrainerService\x12\x61\n\x08\x45valuate\x12(.imcnas.v1.TrainerServiceEvaluateRequest\x1a).imcnas.v1.TrainerServiceEvaluateResponse0\x01\x12[\n\x10\x43\x61ncelEvaluation\x12\".imcnas.v1.CancelEvaluationRequest\x1a#.imcnas.v1.CancelEvaluationResponse\x12I\n\nGetDataset\x12\x1c.imcnas.v1.GetDatasetRequest\x1a\x1d.imcnas.v1.GetDatasetResponse\x12n\n\rGetServerInfo\x12-.imcnas.v1.TrainerServiceGetServerInfoRequest\x1a..imcnas.v1.TrainerServiceGetServerInfoResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'imcnas.v1.trainer_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_SCHEDULE']._serialized_start=2443
+  _globals['_SCHEDULE']._serialized_end=2526
+  _globals['_PRECISION']._serialized_start=2528
+  _globals['_PRECISION']._serialized_end=2633
   _globals['_DATASETINFO']._serialized_start=91
   _globals['_DATASETINFO']._serialized_end=373
   _globals['_TRAINRECIPE']._serialized_start=376
-  _globals['_TRAINRECIPE']._serialized_end=731
-  _globals['_EPOCHREPORT']._serialized_start=733
-  _globals['_EPOCHREPORT']._serialized_end=839
-  _globals['_ACCURACYREPORT']._serialized_start=842
-  _globals['_ACCURACYREPORT']._serialized_end=1055
-  _globals['_TRAINERINFO']._serialized_start=1057
-  _globals['_TRAINERINFO']._serialized_end=1180
-  _globals['_TRAINERSERVICEEVALUATEREQUEST']._serialized_start=1183
-  _globals['_TRAINERSERVICEEVALUATEREQUEST']._serialized_end=1360
-  _globals['_TRAINERSERVICEEVALUATERESPONSE']._serialized_start=1362
-  _globals['_TRAINERSERVICEEVALUATERESPONSE']._serialized_end=1489
-  _globals['_GETDATASETREQUEST']._serialized_start=1491
-  _globals['_GETDATASETREQUEST']._serialized_end=1524
-  _globals['_GETDATASETRESPONSE']._serialized_start=1526
-  _globals['_GETDATASETRESPONSE']._serialized_end=1587
-  _globals['_TRAINERSERVICEGETSERVERINFOREQUEST']._serialized_start=1589
-  _globals['_TRAINERSERVICEGETSERVERINFOREQUEST']._serialized_end=1625
-  _globals['_TRAINERSERVICEGETSERVERINFORESPONSE']._serialized_start=1627
-  _globals['_TRAINERSERVICEGETSERVERINFORESPONSE']._serialized_end=1729
-  _globals['_TRAINERSERVICE']._serialized_start=1732
-  _globals['_TRAINERSERVICE']._serialized_end=2034
+  _globals['_TRAINRECIPE']._serialized_end=857
+  _globals['_EPOCHREPORT']._serialized_start=859
+  _globals['_EPOCHREPORT']._serialized_end=965
+  _globals['_ACCURACYREPORT']._serialized_start=968
+  _globals['_ACCURACYREPORT']._serialized_end=1302
+  _globals['_QUEUED']._serialized_start=1304
+  _globals['_QUEUED']._serialized_end=1327
+  _globals['_NODEINFO']._serialized_start=1329
+  _globals['_NODEINFO']._serialized_end=1405
+  _globals['_TRAINERINFO']._serialized_start=1408
+  _globals['_TRAINERINFO']._serialized_end=1630
+  _globals['_TRAINERSERVICEEVALUATEREQUEST']._serialized_start=1633
+  _globals['_TRAINERSERVICEEVALUATEREQUEST']._serialized_end=1940
+  _globals['_TRAINERSERVICEEVALUATERESPONSE']._serialized_start=1943
+  _globals['_TRAINERSERVICEEVALUATERESPONSE']._serialized_end=2107
+  _globals['_GETDATASETREQUEST']._serialized_start=2109
+  _globals['_GETDATASETREQUEST']._serialized_end=2142
+  _globals['_GETDATASETRESPONSE']._serialized_start=2144
+  _globals['_GETDATASETRESPONSE']._serialized_end=2205
+  _globals['_TRAINERSERVICEGETSERVERINFOREQUEST']._serialized_start=2207
+  _globals['_TRAINERSERVICEGETSERVERINFOREQUEST']._serialized_end=2243
+  _globals['_TRAINERSERVICEGETSERVERINFORESPONSE']._serialized_start=2245
+  _globals['_TRAINERSERVICEGETSERVERINFORESPONSE']._serialized_end=2347
+  _globals['_CANCELEVALUATIONREQUEST']._serialized_start=2349
+  _globals['_CANCELEVALUATIONREQUEST']._serialized_end=2394
+  _globals['_CANCELEVALUATIONRESPONSE']._serialized_start=2396
+  _globals['_CANCELEVALUATIONRESPONSE']._serialized_end=2441
+  _globals['_TRAINERSERVICE']._serialized_start=2636
+  _globals['_TRAINERSERVICE']._serialized_end=3031
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from services.common.pb.imcnas.v1 import candidate_pb2 as _candidate_pb2
 from services.common.pb.imcnas.v1 import network_pb2 as _network_pb2
 import builtins as _builtins
@@ -19,6 +20,58 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _Schedule:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ScheduleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Schedule.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SCHEDULE_UNSPECIFIED: _Schedule.ValueType  # 0
+    """Not set: the default."""
+    SCHEDULE_ONE_CYCLE: _Schedule.ValueType  # 1
+    """Up and down once over all epochs of the recipe."""
+    SCHEDULE_CONSTANT: _Schedule.ValueType  # 2
+    """Constant, then down to 0 on a branch: training may be continued from where the branch left."""
+
+class Schedule(_Schedule, metaclass=_ScheduleEnumTypeWrapper):
+    """How the learning rate goes over the epochs."""
+
+SCHEDULE_UNSPECIFIED: Schedule.ValueType  # 0
+"""Not set: the default."""
+SCHEDULE_ONE_CYCLE: Schedule.ValueType  # 1
+"""Up and down once over all epochs of the recipe."""
+SCHEDULE_CONSTANT: Schedule.ValueType  # 2
+"""Constant, then down to 0 on a branch: training may be continued from where the branch left."""
+Global___Schedule: _TypeAlias = Schedule  # noqa: Y015
+
+class _Precision:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PrecisionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Precision.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PRECISION_UNSPECIFIED: _Precision.ValueType  # 0
+    """Not set: the default."""
+    PRECISION_AUTO: _Precision.ValueType  # 1
+    """What the device gains from: bfloat16 on CUDA, float32 on a CPU."""
+    PRECISION_FLOAT32: _Precision.ValueType  # 2
+    """32-bit floating point."""
+    PRECISION_BFLOAT16: _Precision.ValueType  # 3
+    """16-bit brain floating point; losses and normalisation stay in float32."""
+
+class Precision(_Precision, metaclass=_PrecisionEnumTypeWrapper):
+    """What convolutions and products are computed in."""
+
+PRECISION_UNSPECIFIED: Precision.ValueType  # 0
+"""Not set: the default."""
+PRECISION_AUTO: Precision.ValueType  # 1
+"""What the device gains from: bfloat16 on CUDA, float32 on a CPU."""
+PRECISION_FLOAT32: Precision.ValueType  # 2
+"""32-bit floating point."""
+PRECISION_BFLOAT16: Precision.ValueType  # 3
+"""16-bit brain floating point; losses and normalisation stay in float32."""
+Global___Precision: _TypeAlias = Precision  # noqa: Y015
 
 @_typing.final
 class DatasetInfo(_message.Message):
@@ -89,7 +142,7 @@ Global___DatasetInfo: _TypeAlias = DatasetInfo  # noqa: Y015
 
 @_typing.final
 class TrainRecipe(_message.Message):
-    """How a candidate is trained: SGD with Nesterov momentum, one-cycle learning rate."""
+    """How a candidate is trained: SGD with Nesterov momentum."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -102,16 +155,19 @@ class TrainRecipe(_message.Message):
     WEIGHT_DECAY_FIELD_NUMBER: _builtins.int
     LABEL_SMOOTHING_FRAC_FIELD_NUMBER: _builtins.int
     SHIFT_PX_FIELD_NUMBER: _builtins.int
+    SCHEDULE_FIELD_NUMBER: _builtins.int
+    COOLDOWN_FRAC_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the recipe."""
     version: _builtins.int
     """Raised whenever the loop changes what a recipe computes; 1 if not set."""
     epochs: _builtins.int
-    """Passes over the training images; 12 if not set."""
+    """Passes over the training images, at most; 12 if not set."""
     batch_size: _builtins.int
     """Images a step; 64 if not set."""
     learning_rate: _builtins.float
-    """Peak of the one-cycle schedule, dimensionless; 0.1 if not set."""
+    """Peak of the schedule, dimensionless; 0.1 if not set."""
     momentum: _builtins.float
     """Nesterov momentum, dimensionless, 0 <= value < 1; 0.9 if not set."""
     weight_decay: _builtins.float
@@ -122,6 +178,14 @@ class TrainRecipe(_message.Message):
     """Largest random shift of a training image in rows and columns, in pixels, for a data set that shifts by 1,
     such as digits; one that shifts by 4, such as cifar10, takes four times as much; 1 if not set.
     """
+    schedule: Global___Schedule.ValueType
+    """One-cycle if not set."""
+    cooldown_frac: _builtins.float
+    """Share of the epochs asked for, at their end, in which a constant rate falls to 0; at least one epoch;
+    0 < value <= 1; 0.2 if not set.
+    """
+    precision: Global___Precision.ValueType
+    """Auto if not set."""
     def __init__(
         self,
         *,
@@ -134,13 +198,18 @@ class TrainRecipe(_message.Message):
         weight_decay: _builtins.float | None = ...,
         label_smoothing_frac: _builtins.float | None = ...,
         shift_px: _builtins.int | None = ...,
+        schedule: Global___Schedule.ValueType = ...,
+        cooldown_frac: _builtins.float | None = ...,
+        precision: Global___Precision.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_batch_size", b"_batch_size", "_epochs", b"_epochs", "_label_smoothing_frac", b"_label_smoothing_frac", "_learning_rate", b"_learning_rate", "_momentum", b"_momentum", "_shift_px", b"_shift_px", "_version", b"_version", "_weight_decay", b"_weight_decay", "batch_size", b"batch_size", "epochs", b"epochs", "label_smoothing_frac", b"label_smoothing_frac", "learning_rate", b"learning_rate", "momentum", b"momentum", "shift_px", b"shift_px", "version", b"version", "weight_decay", b"weight_decay"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_batch_size", b"_batch_size", "_cooldown_frac", b"_cooldown_frac", "_epochs", b"_epochs", "_label_smoothing_frac", b"_label_smoothing_frac", "_learning_rate", b"_learning_rate", "_momentum", b"_momentum", "_shift_px", b"_shift_px", "_version", b"_version", "_weight_decay", b"_weight_decay", "batch_size", b"batch_size", "cooldown_frac", b"cooldown_frac", "epochs", b"epochs", "label_smoothing_frac", b"label_smoothing_frac", "learning_rate", b"learning_rate", "momentum", b"momentum", "shift_px", b"shift_px", "version", b"version", "weight_decay", b"weight_decay"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_batch_size", b"_batch_size", "_epochs", b"_epochs", "_label_smoothing_frac", b"_label_smoothing_frac", "_learning_rate", b"_learning_rate", "_momentum", b"_momentum", "_shift_px", b"_shift_px", "_version", b"_version", "_weight_decay", b"_weight_decay", "batch_size", b"batch_size", "epochs", b"epochs", "label_smoothing_frac", b"label_smoothing_frac", "learning_rate", b"learning_rate", "momentum", b"momentum", "name", b"name", "shift_px", b"shift_px", "version", b"version", "weight_decay", b"weight_decay"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_batch_size", b"_batch_size", "_cooldown_frac", b"_cooldown_frac", "_epochs", b"_epochs", "_label_smoothing_frac", b"_label_smoothing_frac", "_learning_rate", b"_learning_rate", "_momentum", b"_momentum", "_shift_px", b"_shift_px", "_version", b"_version", "_weight_decay", b"_weight_decay", "batch_size", b"batch_size", "cooldown_frac", b"cooldown_frac", "epochs", b"epochs", "label_smoothing_frac", b"label_smoothing_frac", "learning_rate", b"learning_rate", "momentum", b"momentum", "name", b"name", "precision", b"precision", "schedule", b"schedule", "shift_px", b"shift_px", "version", b"version", "weight_decay", b"weight_decay"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__batch_size: _TypeAlias = _typing.Literal["batch_size"]  # noqa: Y015
     _WhichOneofArgType__batch_size: _TypeAlias = _typing.Literal["_batch_size", b"_batch_size"]  # noqa: Y015
+    _WhichOneofReturnType__cooldown_frac: _TypeAlias = _typing.Literal["cooldown_frac"]  # noqa: Y015
+    _WhichOneofArgType__cooldown_frac: _TypeAlias = _typing.Literal["_cooldown_frac", b"_cooldown_frac"]  # noqa: Y015
     _WhichOneofReturnType__epochs: _TypeAlias = _typing.Literal["epochs"]  # noqa: Y015
     _WhichOneofArgType__epochs: _TypeAlias = _typing.Literal["_epochs", b"_epochs"]  # noqa: Y015
     _WhichOneofReturnType__label_smoothing_frac: _TypeAlias = _typing.Literal["label_smoothing_frac"]  # noqa: Y015
@@ -157,6 +226,8 @@ class TrainRecipe(_message.Message):
     _WhichOneofArgType__weight_decay: _TypeAlias = _typing.Literal["_weight_decay", b"_weight_decay"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__batch_size) -> _WhichOneofReturnType__batch_size | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cooldown_frac) -> _WhichOneofReturnType__cooldown_frac | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__epochs) -> _WhichOneofReturnType__epochs | None: ...
     @_typing.overload
@@ -222,6 +293,9 @@ class AccuracyReport(_message.Message):
     TRAIN_S_FIELD_NUMBER: _builtins.int
     DEVICE_FIELD_NUMBER: _builtins.int
     TORCH_VERSION_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
+    RESUMED_EPOCHS_FIELD_NUMBER: _builtins.int
+    TEST_ACCURACY_FRAC_FIELD_NUMBER: _builtins.int
     network_key: _builtins.str
     """Canonical key of the trained network, 64 hexadecimal digits."""
     accuracy_frac: _builtins.float
@@ -236,6 +310,12 @@ class AccuracyReport(_message.Message):
     """Such as cpu or cuda."""
     torch_version: _builtins.str
     """Version of torch that trained it."""
+    precision: Global___Precision.ValueType
+    """What it was computed in, never auto."""
+    resumed_epochs: _builtins.int
+    """How many of the epochs an earlier evaluation had trained."""
+    test_accuracy_frac: _builtins.float
+    """Share of the test part classified right, if that was asked for."""
     @_builtins.property
     def epochs(self) -> _containers.RepeatedCompositeFieldContainer[Global___EpochReport]:
         """Every epoch, in order."""
@@ -251,14 +331,75 @@ class AccuracyReport(_message.Message):
         train_s: _builtins.float = ...,
         device: _builtins.str = ...,
         torch_version: _builtins.str = ...,
+        precision: Global___Precision.ValueType = ...,
+        resumed_epochs: _builtins.int = ...,
+        test_accuracy_frac: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_test_accuracy_frac", b"_test_accuracy_frac", "test_accuracy_frac", b"test_accuracy_frac"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_test_accuracy_frac", b"_test_accuracy_frac", "accuracy_frac", b"accuracy_frac", "accuracy_stderr_frac", b"accuracy_stderr_frac", "device", b"device", "epochs", b"epochs", "network_key", b"network_key", "precision", b"precision", "resumed_epochs", b"resumed_epochs", "test_accuracy_frac", b"test_accuracy_frac", "torch_version", b"torch_version", "train_s", b"train_s", "validation_images", b"validation_images"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__test_accuracy_frac: _TypeAlias = _typing.Literal["test_accuracy_frac"]  # noqa: Y015
+    _WhichOneofArgType__test_accuracy_frac: _TypeAlias = _typing.Literal["_test_accuracy_frac", b"_test_accuracy_frac"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__test_accuracy_frac) -> _WhichOneofReturnType__test_accuracy_frac | None: ...
+
+Global___AccuracyReport: _TypeAlias = AccuracyReport  # noqa: Y015
+
+@_typing.final
+class Queued(_message.Message):
+    """An evaluation waits for a slot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AHEAD_FIELD_NUMBER: _builtins.int
+    ahead: _builtins.int
+    """Others that come first."""
+    def __init__(
+        self,
+        *,
+        ahead: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy_frac", b"accuracy_frac", "accuracy_stderr_frac", b"accuracy_stderr_frac", "device", b"device", "epochs", b"epochs", "network_key", b"network_key", "torch_version", b"torch_version", "train_s", b"train_s", "validation_images", b"validation_images"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ahead", b"ahead"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___AccuracyReport: _TypeAlias = AccuracyReport  # noqa: Y015
+Global___Queued: _TypeAlias = Queued  # noqa: Y015
+
+@_typing.final
+class NodeInfo(_message.Message):
+    """A machine that a trainer trains on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DEVICES_FIELD_NUMBER: _builtins.int
+    SLOTS_FIELD_NUMBER: _builtins.int
+    BUSY_SLOTS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its address, or "this process"."""
+    devices: _builtins.str
+    """Such as cpu, or the name of its GPUs."""
+    slots: _builtins.int
+    """Evaluations that run there at once."""
+    busy_slots: _builtins.int
+    """Evaluations that run there now."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        devices: _builtins.str = ...,
+        slots: _builtins.int = ...,
+        busy_slots: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["busy_slots", b"busy_slots", "devices", b"devices", "name", b"name", "slots", b"slots"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NodeInfo: _TypeAlias = NodeInfo  # noqa: Y015
 
 @_typing.final
 class TrainerInfo(_message.Message):
@@ -272,6 +413,10 @@ class TrainerInfo(_message.Message):
     DEVICE_FIELD_NUMBER: _builtins.int
     SLOTS_FIELD_NUMBER: _builtins.int
     DATASETS_FIELD_NUMBER: _builtins.int
+    BUSY_SLOTS_FIELD_NUMBER: _builtins.int
+    QUEUE_LENGTH_FIELD_NUMBER: _builtins.int
+    QUEUE_LIMIT_FIELD_NUMBER: _builtins.int
+    NODES_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Version of imcnas."""
     torch_version: _builtins.str
@@ -282,9 +427,19 @@ class TrainerInfo(_message.Message):
     """Such as cpu or cuda."""
     slots: _builtins.int
     """Evaluations that run at once."""
+    busy_slots: _builtins.int
+    """Evaluations that run now."""
+    queue_length: _builtins.int
+    """Evaluations that wait for a slot."""
+    queue_limit: _builtins.int
+    """Evaluations that may wait; 0 is no limit."""
     @_builtins.property
     def datasets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the data sets that can be asked for."""
+
+    @_builtins.property
+    def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___NodeInfo]:
+        """Machines that it trains on."""
 
     def __init__(
         self,
@@ -295,10 +450,14 @@ class TrainerInfo(_message.Message):
         device: _builtins.str = ...,
         slots: _builtins.int = ...,
         datasets: _abc.Iterable[_builtins.str] | None = ...,
+        busy_slots: _builtins.int = ...,
+        queue_length: _builtins.int = ...,
+        queue_limit: _builtins.int = ...,
+        nodes: _abc.Iterable[Global___NodeInfo] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["datasets", b"datasets", "device", b"device", "ray_version", b"ray_version", "slots", b"slots", "torch_version", b"torch_version", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["busy_slots", b"busy_slots", "datasets", b"datasets", "device", b"device", "nodes", b"nodes", "queue_length", b"queue_length", "queue_limit", b"queue_limit", "ray_version", b"ray_version", "slots", b"slots", "torch_version", b"torch_version", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -315,12 +474,21 @@ class TrainerServiceEvaluateRequest(_message.Message):
     RECIPE_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    BUDGET_EPOCHS_FIELD_NUMBER: _builtins.int
+    KEEP_WEIGHTS_FIELD_NUMBER: _builtins.int
+    JUDGE_TEST_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
     """Name of a data set in the trainer's registry, never a path."""
     seed: _builtins.int
     """With network, data and recipe it decides every random draw, 0 <= seed < 2**63; 0 if not set."""
     request_id: _builtins.str
-    """Name of this evaluation; empty starts a training of its own."""
+    """Name of this evaluation; empty has none, and cannot be cancelled."""
+    budget_epochs: _builtins.int
+    """Epochs to train for, at most the recipe's, and fewer only of a continuable recipe; all of them if not set."""
+    keep_weights: _builtins.bool
+    """Keep what was learnt."""
+    judge_test: _builtins.bool
+    """Judge the end on the test part, too; not for a search."""
     @_builtins.property
     def candidate(self) -> _candidate_pb2.Candidate:
         """The candidate."""
@@ -337,13 +505,29 @@ class TrainerServiceEvaluateRequest(_message.Message):
         recipe: Global___TrainRecipe | None = ...,
         seed: _builtins.int | None = ...,
         request_id: _builtins.str = ...,
+        budget_epochs: _builtins.int | None = ...,
+        keep_weights: _builtins.bool | None = ...,
+        judge_test: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "candidate", b"candidate", "recipe", b"recipe", "seed", b"seed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_budget_epochs", b"_budget_epochs", "_judge_test", b"_judge_test", "_keep_weights", b"_keep_weights", "_seed", b"_seed", "budget_epochs", b"budget_epochs", "candidate", b"candidate", "judge_test", b"judge_test", "keep_weights", b"keep_weights", "recipe", b"recipe", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "candidate", b"candidate", "dataset", b"dataset", "recipe", b"recipe", "request_id", b"request_id", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget_epochs", b"_budget_epochs", "_judge_test", b"_judge_test", "_keep_weights", b"_keep_weights", "_seed", b"_seed", "budget_epochs", b"budget_epochs", "candidate", b"candidate", "dataset", b"dataset", "judge_test", b"judge_test", "keep_weights", b"keep_weights", "recipe", b"recipe", "request_id", b"request_id", "seed", b"seed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__budget_epochs: _TypeAlias = _typing.Literal["budget_epochs"]  # noqa: Y015
+    _WhichOneofArgType__budget_epochs: _TypeAlias = _typing.Literal["_budget_epochs", b"_budget_epochs"]  # noqa: Y015
+    _WhichOneofReturnType__judge_test: _TypeAlias = _typing.Literal["judge_test"]  # noqa: Y015
+    _WhichOneofArgType__judge_test: _TypeAlias = _typing.Literal["_judge_test", b"_judge_test"]  # noqa: Y015
+    _WhichOneofReturnType__keep_weights: _TypeAlias = _typing.Literal["keep_weights"]  # noqa: Y015
+    _WhichOneofArgType__keep_weights: _TypeAlias = _typing.Literal["_keep_weights", b"_keep_weights"]  # noqa: Y015
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__budget_epochs) -> _WhichOneofReturnType__budget_epochs | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__judge_test) -> _WhichOneofReturnType__judge_test | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__keep_weights) -> _WhichOneofReturnType__keep_weights | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
 
 Global___TrainerServiceEvaluateRequest: _TypeAlias = TrainerServiceEvaluateRequest  # noqa: Y015
@@ -356,6 +540,7 @@ class TrainerServiceEvaluateResponse(_message.Message):
 
     EPOCH_FIELD_NUMBER: _builtins.int
     REPORT_FIELD_NUMBER: _builtins.int
+    QUEUED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def epoch(self) -> Global___EpochReport:
         """An epoch ended."""
@@ -364,17 +549,22 @@ class TrainerServiceEvaluateResponse(_message.Message):
     def report(self) -> Global___AccuracyReport:
         """The evaluation is complete; the last event."""
 
+    @_builtins.property
+    def queued(self) -> Global___Queued:
+        """The evaluation waits for a slot."""
+
     def __init__(
         self,
         *,
         epoch: Global___EpochReport | None = ...,
         report: Global___AccuracyReport | None = ...,
+        queued: Global___Queued | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "event", b"event", "report", b"report"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "event", b"event", "queued", b"queued", "report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "event", b"event", "report", b"report"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "event", b"event", "queued", b"queued", "report", b"report"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["epoch", "report"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["epoch", "report", "queued"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -470,3 +660,47 @@ class TrainerServiceGetServerInfoResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TrainerServiceGetServerInfoResponse: _TypeAlias = TrainerServiceGetServerInfoResponse  # noqa: Y015
+
+@_typing.final
+class CancelEvaluationRequest(_message.Message):
+    """Asks to stop an evaluation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Its request_id."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelEvaluationRequest: _TypeAlias = CancelEvaluationRequest  # noqa: Y015
+
+@_typing.final
+class CancelEvaluationResponse(_message.Message):
+    """Whether there was one to stop."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CANCELLED_FIELD_NUMBER: _builtins.int
+    cancelled: _builtins.bool
+    """False if nobody waits for an evaluation of that id."""
+    def __init__(
+        self,
+        *,
+        cancelled: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelEvaluationResponse: _TypeAlias = CancelEvaluationResponse  # noqa: Y015

@@ -40,6 +40,11 @@ class TrainerServiceStub:
                 request_serializer=imcnas_dot_v1_dot_trainer__pb2.TrainerServiceEvaluateRequest.SerializeToString,
                 response_deserializer=imcnas_dot_v1_dot_trainer__pb2.TrainerServiceEvaluateResponse.FromString,
                 _registered_method=True)
+        self.CancelEvaluation = channel.unary_unary(
+                '/imcnas.v1.TrainerService/CancelEvaluation',
+                request_serializer=imcnas_dot_v1_dot_trainer__pb2.CancelEvaluationRequest.SerializeToString,
+                response_deserializer=imcnas_dot_v1_dot_trainer__pb2.CancelEvaluationResponse.FromString,
+                _registered_method=True)
         self.GetDataset = channel.unary_unary(
                 '/imcnas.v1.TrainerService/GetDataset',
                 request_serializer=imcnas_dot_v1_dot_trainer__pb2.GetDatasetRequest.SerializeToString,
@@ -59,6 +64,13 @@ class TrainerServiceServicer:
     def Evaluate(self, request, context):
         """Trains one candidate; streams each epoch, then the report. The same request_id with the same content
         joins the evaluation that is running, so a broken stream is resumed by sending the request again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelEvaluation(self, request, context):
+        """Stops an evaluation: whoever waits for it gets CANCELLED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -85,6 +97,11 @@ def add_TrainerServiceServicer_to_server(servicer, server):
                     servicer.Evaluate,
                     request_deserializer=imcnas_dot_v1_dot_trainer__pb2.TrainerServiceEvaluateRequest.FromString,
                     response_serializer=imcnas_dot_v1_dot_trainer__pb2.TrainerServiceEvaluateResponse.SerializeToString,
+            ),
+            'CancelEvaluation': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelEvaluation,
+                    request_deserializer=imcnas_dot_v1_dot_trainer__pb2.CancelEvaluationRequest.FromString,
+                    response_serializer=imcnas_dot_v1_dot_trainer__pb2.CancelEvaluationResponse.SerializeToString,
             ),
             'GetDataset': grpc.unary_unary_rpc_method_handler(
                     servicer.GetDataset,
@@ -125,6 +142,33 @@ class TrainerService:
             '/imcnas.v1.TrainerService/Evaluate',
             imcnas_dot_v1_dot_trainer__pb2.TrainerServiceEvaluateRequest.SerializeToString,
             imcnas_dot_v1_dot_trainer__pb2.TrainerServiceEvaluateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelEvaluation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imcnas.v1.TrainerService/CancelEvaluation',
+            imcnas_dot_v1_dot_trainer__pb2.CancelEvaluationRequest.SerializeToString,
+            imcnas_dot_v1_dot_trainer__pb2.CancelEvaluationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,8 @@ class TrainerServiceStub:
     """Trains one candidate; streams each epoch, then the report. The same request_id with the same content
     joins the evaluation that is running, so a broken stream is resumed by sending the request again.
     """
+    CancelEvaluation: _grpc.UnaryUnaryMultiCallable[_trainer_pb2.CancelEvaluationRequest, _trainer_pb2.CancelEvaluationResponse]
+    """Stops an evaluation: whoever waits for it gets CANCELLED."""
     GetDataset: _grpc.UnaryUnaryMultiCallable[_trainer_pb2.GetDatasetRequest, _trainer_pb2.GetDatasetResponse]
     """Describes one data set."""
     GetServerInfo: _grpc.UnaryUnaryMultiCallable[_trainer_pb2.TrainerServiceGetServerInfoRequest, _trainer_pb2.TrainerServiceGetServerInfoResponse]
@@ -51,6 +53,8 @@ class TrainerServiceAsyncStub(TrainerServiceStub):
     """Trains one candidate; streams each epoch, then the report. The same request_id with the same content
     joins the evaluation that is running, so a broken stream is resumed by sending the request again.
     """
+    CancelEvaluation: _aio.UnaryUnaryMultiCallable[_trainer_pb2.CancelEvaluationRequest, _trainer_pb2.CancelEvaluationResponse]  # type: ignore[assignment]
+    """Stops an evaluation: whoever waits for it gets CANCELLED."""
     GetDataset: _aio.UnaryUnaryMultiCallable[_trainer_pb2.GetDatasetRequest, _trainer_pb2.GetDatasetResponse]  # type: ignore[assignment]
     """Describes one data set."""
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_trainer_pb2.TrainerServiceGetServerInfoRequest, _trainer_pb2.TrainerServiceGetServerInfoResponse]  # type: ignore[assignment]
@@ -68,6 +72,14 @@ class TrainerServiceServicer(metaclass=_abc_1.ABCMeta):
         """Trains one candidate; streams each epoch, then the report. The same request_id with the same content
         joins the evaluation that is running, so a broken stream is resumed by sending the request again.
         """
+
+    @_abc_1.abstractmethod
+    def CancelEvaluation(
+        self,
+        request: _trainer_pb2.CancelEvaluationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trainer_pb2.CancelEvaluationResponse, _abc.Awaitable[_trainer_pb2.CancelEvaluationResponse]]:
+        """Stops an evaluation: whoever waits for it gets CANCELLED."""
 
     @_abc_1.abstractmethod
     def GetDataset(

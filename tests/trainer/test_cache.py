@@ -1,0 +1,131 @@
+"""What was trained once is known, and a database that fails costs nothing but a training."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from services.common.errors import InvalidRequest
+from services.trainer.artifacts import Artifacts
+from services.trainer.cache import ResultCache
+from services.trainer.evaluator import Ended
+from services.trainer.identity import identify
+from services.trainer.inline import InlineTrainer
+from services.trainer.types import DatasetInfo, Precision, Schedule, TrainRecipe
+from tests.trainer.evaluators import request
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "made" / "results.sqlite"
+
+
+def data() -> DatasetInfo:
+    with InlineTrainer() as trainer:
+        return trainer.dataset("digits")
+
+
+def test_a_result_is_found_by_another_trainer_and_its_epochs_are_told(file: Path) -> None:
+    ended: list[Ended] = []
+    looks: list[bool] = []
+    with InlineTrainer(cache=ResultCache(file), on_end=ended.append) as first:
+        report = first.evaluate(request(request_id="a"))
+    told = []
+    with InlineTrainer(cache=ResultCache(file), on_end=ended.append, on_cached=looks.append) as second:
+        assert second.evaluate(request(request_id="b"), told.append) == report
+        assert second.evaluate(request(seed=1)) != report
+    assert tuple(told) == report.epochs
+    assert (len(ended), looks) == (2, [True, False])
+
+
+def test_a_cached_result_without_what_is_asked_for_is_trained_again(file: Path, tmp_path: Path) -> None:
+    ended: list[Ended] = []
+    options = {"artifacts": Artifacts(tmp_path / "artifacts"), "on_end": ended.append}
+    with InlineTrainer(cache=ResultCache(file), **options) as trainer:  # type: ignore[arg-type]
+        assert trainer.evaluate(request()).test_accuracy_frac is None
+        judged = trainer.evaluate(request(judge_test=True))
+        assert judged.test_accuracy_frac is not None
+        assert trainer.evaluate(request()) == judged
+        trainer.evaluate(request(keep_weights=True))
+        trainer.evaluate(request(keep_weights=True))
+    assert len(ended) == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        {"blocks": "MVGG4"},
+        {"recipe": TrainRecipe(name="short", epochs=3)},
+        {"recipe": TrainRecipe(name="short", epochs=2, version=2)},
+        {"recipe": TrainRecipe(name="short", epochs=2, precision=Precision.BFLOAT16)},
+        {"recipe": TrainRecipe(name="short", epochs=2, schedule=Schedule.CONSTANT)},
+    ],
+)
+def test_whatever_decides_a_result_is_part_of_its_name(change: dict[str, object]) -> None:
+    other = request(**({"blocks": "VGG4"} | change))  # type: ignore[arg-type]
+    assert identify(other, data(), "cpu").evaluation != identify(request(), data(), "cpu").evaluation
+
+
+def test_data_device_and_budget_are_part_of_a_name_and_the_budget_not_of_a_trunks() -> None:
+    info, recipe = data(), TrainRecipe(name="staged", epochs=9, schedule=Schedule.CONSTANT)
+    whole = identify(request(recipe=recipe), info, "cpu")
+    part = identify(request(recipe=recipe, budget_epochs=3), info, "cpu")
+    assert whole.evaluation != part.evaluation
+    assert whole.trunk == part.trunk
+    others = [
+        identify(request(recipe=recipe), dataclasses.replace(info, fingerprint="another"), "cpu"),
+        identify(request(recipe=recipe), info, "cuda"),
+    ]
+    assert len({whole.evaluation, *(other.evaluation for other in others)}) == 3
+
+
+def test_what_is_done_beside_a_training_is_no_part_of_its_name() -> None:
+    beside = request(request_id="a", keep_weights=True, judge_test=True)
+    assert identify(beside, data(), "cpu") == identify(request(), data(), "cpu")
+
+
+def test_a_damaged_row_is_trained_again(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with InlineTrainer(cache=ResultCache(file)) as trainer:
+        report = trainer.evaluate(request())
+    with ResultCache(file) as cache:
+        from services.common.sql import transaction
+        from services.trainer.cache import EVALUATIONS
+
+        with transaction(cache._engine, write=True) as connection:
+            connection.execute(EVALUATIONS.update().values(report="{"))
+        identity = identify(request(), data(), "cpu")
+        assert cache.find(identity, request()) is None
+    assert report.accuracy_frac > 0
+    assert "cache of results failed" in caplog.text
+
+
+def test_a_file_that_is_no_database_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    path.write_text("something else, long enough to be no database at all")
+    with pytest.raises(InvalidRequest, match=r"cache: cannot open .*results\.sqlite"):
+        ResultCache(path)
+    with pytest.raises(InvalidRequest, match="cache: cannot open"):
+        ResultCache("nothing://of the kind")
+
+
+def test_the_oldest_artifacts_make_room(tmp_path: Path) -> None:
+    artifacts = Artifacts(tmp_path, max_bytes=250)
+    for number in range(3):
+        artifacts.put_weights(f"{number:064}", b"x" * 100)
+        artifacts.put_checkpoint(f"{number:064}", 7, b"x" * 10)
+    assert artifacts.weights(f"{2:064}") == b"x" * 100
+    assert artifacts.weights(f"{0:064}") is None
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 250
+
+
+def test_the_checkpoint_of_most_epochs_that_may_be_used_is_found(tmp_path: Path) -> None:
+    artifacts = Artifacts(tmp_path)
+    for epoch in (2, 10, 4):
+        artifacts.put_checkpoint("a" * 64, epoch, str(epoch).encode())
+    assert artifacts.checkpoint("a" * 64, 9) == b"4"
+    assert artifacts.checkpoint("a" * 64, 10) == b"10"
+    assert artifacts.checkpoint("a" * 64, 1) is None
+    assert artifacts.checkpoint("b" * 64, 10) is None
