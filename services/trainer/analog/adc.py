@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from services.trainer.types import AdcMode, AnalogConfig
+from services.trainer.analog_types import AdcMode, AnalogConfig
 
 POINT_SHIFT = -2
 """MNSIM's: SCALE's full scale is four times what the layer puts out, seen from the topmost cycle and slice."""

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.trainer.analog.slices import Integers, levels, polarities, reads
-from services.trainer.types import AnalogConfig
+from services.trainer.analog_types import AnalogConfig
 
 GRID_BITS = 14
 """Of a step between levels, where cells are not whole levels: 0.006 %, where they vary by 1 %."""

@@ -18,7 +18,7 @@ from services.trainer.analog.cells import Cells
 from services.trainer.analog.graph import convolve
 from services.trainer.analog.quantise import EXACT, Crossbars
 from services.trainer.analog.slices import channel_splits, offset, read_signs
-from services.trainer.types import AnalogConfig
+from services.trainer.analog_types import AnalogConfig
 
 
 def layer_adc(layer: Crossbars, cells: Cells, config: AnalogConfig) -> Adc:

@@ -21,7 +21,7 @@ from services.trainer.analog.exact import exact_products, offset_products
 from services.trainer.analog.graph import convolve
 from services.trainer.analog.quantise import Crossbars, IntegerNetwork
 from services.trainer.analog.slices import channel_splits, read_signs
-from services.trainer.types import AnalogConfig
+from services.trainer.analog_types import AnalogConfig
 
 NOISES = 4096
 """Different noises of a layer; which one an image meets follows from its pixels, not from its neighbours."""

@@ -26,7 +26,7 @@ from services.trainer.analog.exact import corrected, digits, layer_adc, sums_pre
 from services.trainer.analog.graph import convolve
 from services.trainer.analog.quantise import EXACT, Crossbars
 from services.trainer.analog.slices import channel_splits, read_signs
-from services.trainer.types import AnalogConfig
+from services.trainer.analog_types import AnalogConfig
 
 LANES = 256
 """Columns counted side by side, at most: their words, of 256 rows, fill half of a first-level cache."""

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from services.trainer.analog.graph import INPUT, Flatten, Pool, Product, Step, Sum, convolve, run
 from services.trainer.analog.slices import Integers, polarities, reads
-from services.trainer.types import AnalogConfig
+from services.trainer.analog_types import AnalogConfig
 
 EXACT = 2.0**24
 """Integers up to here, and their sums, are exact in float32."""

@@ -15,7 +15,7 @@ from services.trainer.analog.graph import read_steps
 from services.trainer.analog.kernel_exact import fast_products
 from services.trainer.analog.quantise import Crossbars, IntegerNetwork, integer_products, quantise
 from services.trainer.data import Dataset
-from services.trainer.types import AnalogConfig, AnalogReport, ChipAccuracy, FoldedError
+from services.trainer.analog_types import AnalogConfig, AnalogReport, ChipAccuracy, FoldedError
 
 CALIBRATION_IMAGES = 256
 """Training images that the ranges of activations are of."""

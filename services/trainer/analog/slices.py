@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.common.errors import InvalidRequest, violation
-from services.trainer.types import AnalogConfig
+from services.trainer.analog_types import AnalogConfig
 
 Integers = npt.NDArray[np.int16]
 
