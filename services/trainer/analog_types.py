@@ -98,8 +98,9 @@ class AnalogConfig:
             for name in ("differential", "digital_subtraction")
             if type(got := getattr(self, name)) is not bool
         ]
-        if type(self.on_off_ratio) not in (int, float) or not self.on_off_ratio > 1:
-            wrong.append(violation("analog.on_off_ratio", self.on_off_ratio, "a number above 1, or infinity"))
+        if type(self.on_off_ratio) not in (int, float) or not self.on_off_ratio >= 1.1:
+            wanted = "a number from 1.1, or infinity"
+            wrong.append(violation("analog.on_off_ratio", self.on_off_ratio, wanted))
         if self.adc_mode not in list(AdcMode):
             wanted = one_of(AdcMode, str(self.adc_mode))
             wrong.append(violation("analog.adc_mode", self.adc_mode, wanted))
@@ -125,17 +126,17 @@ class AnalogConfig:
     @property
     def top_activation(self) -> int:
         """Largest integer that an activation is quantised to."""
-        return 2 ** (self.activation_bits - 1) - 1
+        return (1 << self.activation_bits - 1) - 1
 
     @property
     def top_weight(self) -> int:
         """Largest integer that a weight is quantised to."""
-        return 2 ** (self.weight_bits - 1) - 1
+        return (1 << self.weight_bits - 1) - 1
 
     @property
     def top_level(self) -> int:
         """Highest level of a cell, the lowest being 0."""
-        return 2**self.cell_bits - 1
+        return (1 << self.cell_bits) - 1
 
     @property
     def cycles(self) -> int:

@@ -14,7 +14,7 @@ from torch import Tensor
 from services.trainer.analog_types import AdcMode, AnalogConfig
 
 POINT_SHIFT = -2
-"""MNSIM's: SCALE's full scale is four times what the layer puts out, seen from the topmost cycle and slice."""
+"""MNSIM's: SCALE's full scale is four times the layer's range, seen from the topmost cycle and slice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

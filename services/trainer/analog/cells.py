@@ -1,7 +1,8 @@
 """The cells of one chip: what was written, as the drawn chip holds it.
 
-Conductances are in steps between levels, so an ideal cell's is its level plus the leak of the lowest one. They
-lie on a grid of 2**-14 of a step: a column's sum is then an integer, the same in whatever order it is added up.
+Conductances are in steps between levels, so an ideal cell's is its level plus the leak of the lowest one.
+They lie on a grid of 2**-14 of a step: a column's sum is then an integer, the same in whatever order it is
+added up.
 """
 
 from __future__ import annotations
@@ -68,7 +69,10 @@ def write_cells(weights: Integers, config: AnalogConfig, rng: np.random.Generato
             level *= np.maximum(factor, 0, out=factor)
         level *= 2**grid_bits
         arrays.append(np.rint(level).astype(np.int32))
-    return Cells(values=reads(np.stack(arrays), config).astype(np.int32), grid_bits=grid_bits, leak=leak)
+    values = reads(np.stack(arrays), config).astype(np.int32)
+    if not (values & ((1 << grid_bits) - 1)).any():  # whole levels: what a pair leaks cancels
+        values, grid_bits = values >> grid_bits, 0
+    return Cells(values=values, grid_bits=grid_bits, leak=leak)
 
 
 def chip_generator(seed: int, draw: int, layer: int) -> np.random.Generator:

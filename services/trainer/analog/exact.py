@@ -23,25 +23,23 @@ from services.trainer.analog_types import AnalogConfig
 
 def layer_adc(layer: Crossbars, cells: Cells, config: AnalogConfig) -> Adc:
     """Make the ADC that reads the cells of a layer."""
-    channels, kernel = layer.weights.shape[1:3]
-    splits = len(list(channel_splits(channels, kernel, config)))
+    splits = len(channel_splits(layer.weights, config))
     return make_adc(config, cells.grid_bits, splits, layer.read_range)
 
 
 def sums_precision(cells: Cells, config: AnalogConfig) -> torch.dtype:
     """Give the least precision in which every column's sum is exact; the ADC's arithmetic is in it, too."""
-    channels, kernel = cells.values.shape[3:5]
     most = max(
         int(np.abs(cells.values[:, :, :, split]).sum(axis=(3, 4, 5), dtype=np.int64).max())
-        for split in channel_splits(channels, kernel, config)
+        for split in channel_splits(cells.values[0, 0], config)
     )
     return torch.float32 if most * (2**config.dac_bits - 1) < EXACT else torch.float64
 
 
 def digits(integers: Tensor, cycle: int, config: AnalogConfig) -> Tensor:
     """Give what the DACs feed in a cycle, lowest bits first; a negative input is a negative voltage."""
-    magnitude = integers.abs().to(torch.int32) >> (cycle * config.dac_bits)
-    return (magnitude & (2**config.dac_bits - 1)) * integers.sign().to(torch.int32)
+    magnitude = (integers.abs().to(torch.int32) >> (cycle * config.dac_bits)) & ((1 << config.dac_bits) - 1)
+    return magnitude.mul_(integers.sign().to(torch.int32))
 
 
 Observe = Callable[[int, int, int, int, Tensor, Tensor], None]
@@ -70,9 +68,8 @@ def exact_products(
     adc, precision = layer_adc(layer, cells, config), sums_precision(cells, config)
     values = torch.from_numpy(cells.values).to(precision)
     total = torch.zeros((), dtype=torch.float64)
-    splits = channel_splits(layer.weights.shape[1], layer.weights.shape[2], config)
     signs = read_signs(config)
-    for n, split in enumerate(splits):
+    for n, split in enumerate(channel_splits(layer.weights, config)):
         for cycle, read, j in product(range(config.cycles), range(len(signs)), range(config.slices)):
             fed = digits(integers[:, split], cycle, config).to(precision)
             sums = convolve(fed, values[read, j][:, split], layer.stride, layer.padding)
@@ -97,6 +94,6 @@ def corrected(
 
 
 def offset_products(cells: Cells, config: AnalogConfig) -> float:
-    """Give what a unit of input adds to every product of weights held with an offset: it, and the known leak."""
+    """Give what a unit of input adds to products of weights held with an offset: it, and the known leak."""
     places = sum(2.0 ** (j * config.cell_bits) for j in range(config.slices))
     return 0.0 if config.differential else offset(config) + cells.leak * places

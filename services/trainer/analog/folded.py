@@ -1,11 +1,11 @@
 """The chip in one convolution a layer: cells folded into weights, the ADC into gains and noise.
 
-What an ADC reads of a column is nearly a gain times its sum: below 1 where sums are small beside a step and round
-to 0, or large and clipped. The gain of each column (split, read, slice, output) is fitted by least squares to the
-exact form on a few images, the sums of a cycle weighted by what they are worth. Columns of one output are then
-added up, each with its gain and place, to effective weights: exactly those of the cells where nothing is lost in
-the ADC. What is left of the exact form is described, output by output, by its mean, which goes to the bias, and
-its deviation, which is drawn.
+What an ADC reads of a column is nearly a gain times its sum: below 1 where sums are small beside a step and
+round to 0, or large and clipped. The gain of each column (split, read, slice, output) is fitted by least
+squares to the exact form on a few images, the sums of a cycle weighted by what they are worth. Columns of
+one output are then added up, each with its gain and place, to effective weights: exactly those of the cells
+where nothing is lost in the ADC. What is left of the exact form is described, output by output, by its
+mean, which goes to the bias, and its deviation, which is drawn.
 """
 
 from __future__ import annotations
@@ -70,12 +70,9 @@ def fit_adcs(network: IntegerNetwork, integers: Tensor, seed: int) -> dict[int, 
     return fits
 
 
-def _fitted_gains(
-    x: Tensor, layer: Crossbars, cells: Cells, config: AnalogConfig
-) -> tuple[Tensor, Tensor]:
+def _fitted_gains(x: Tensor, layer: Crossbars, cells: Cells, config: AnalogConfig) -> tuple[Tensor, Tensor]:
     """Give the exact products, and the gains of the columns that they came from."""
-    splits = len(list(channel_splits(*layer.weights.shape[1:3], config)))
-    shape = (splits, *cells.values.shape[:3])
+    shape = (len(channel_splits(layer.weights, config)), *cells.values.shape[:3])
     both, squares = torch.zeros(2, *shape, dtype=torch.float64)
 
     def observe(split: int, cycle: int, read: int, j: int, sums: Tensor, codes: Tensor) -> None:
@@ -87,9 +84,7 @@ def _fitted_gains(
     return products, torch.where(squares > 0, both / squares, 1.0)
 
 
-def effective_weights(
-    layer: Crossbars, cells: Cells, gains: Tensor | None, config: AnalogConfig
-) -> Tensor:
+def effective_weights(layer: Crossbars, cells: Cells, gains: Tensor | None, config: AnalogConfig) -> Tensor:
     """Add up the cells of each weight, at their places and with their columns' gains.
 
     Parameters
@@ -106,7 +101,7 @@ def effective_weights(
         In the layer's integers: what they are where cells and ADC are ideal.
     """
     weights = torch.zeros(layer.weights.shape, dtype=torch.float64)
-    for n, split in enumerate(channel_splits(*layer.weights.shape[1:3], config)):
+    for n, split in enumerate(channel_splits(layer.weights, config)):
         for read, sign in enumerate(read_signs(config)):
             for j in range(config.slices):
                 place = sign * 2.0 ** (j * config.cell_bits - cells.grid_bits)

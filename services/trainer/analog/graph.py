@@ -1,4 +1,4 @@
-"""A trained module as the steps that a chip computes: products on crossbars, and what is digital between them.
+"""A trained module as the steps that a chip computes: products on crossbars, the rest digital.
 
 The steps are read off the module's own computation (torch.fx), so they are what was trained. Normalisation is
 folded into the weights and the bias of the convolution before it, ReLU into the step before it.
@@ -34,6 +34,8 @@ class Product:
     inputs : tuple of int
     weight : Tensor of float64, out x in x kernel x kernel
     bias : Tensor of float64, out
+    parts : tuple of str
+        Names of the submodules that it was read from: the layer, and its normalisation, if any.
     stride, padding : int
     relu : bool
     """
@@ -41,6 +43,7 @@ class Product:
     inputs: tuple[int]
     weight: Tensor
     bias: Tensor
+    parts: tuple[str, ...]
     stride: int = 1
     padding: int = 0
     relu: bool = False
@@ -137,9 +140,10 @@ def read_steps(module: nn.Module) -> tuple[Step, ...]:
         # Folding changes the step before, which nobody else may read.
         before = steps[sources[0]] if sources[0] == len(steps) - 1 >= 0 else None
         alone = readers[node.all_input_nodes[0]] == 1
-        if (folded := _folded(part, before) if alone else None) is not None:
+        name = str(node.target)
+        if (folded := _folded(part, before, name) if alone else None) is not None:
             steps[-1] = folded
-        elif (step := _step(part, sources)) is not None:
+        elif (step := _step(part, sources, name)) is not None:
             steps.append(step)
         else:
             raise InvalidRequest.of(violation(f"module.{node.name}", part, KNOWN))
@@ -147,35 +151,46 @@ def read_steps(module: nn.Module) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def _folded(part: Any, before: Step | None) -> Step | None:
+def _folded(part: Any, before: Step | None, name: str) -> Step | None:
     match part, before:
-        case nn.BatchNorm2d(), Product(relu=False):
+        case nn.BatchNorm2d(affine=True, track_running_stats=True), Product(relu=False, parts=(layer,)):
             scale = _doubles(part.weight) / torch.sqrt(_doubles(part.running_var) + part.eps)
             bias = _doubles(part.bias) + (before.bias - _doubles(part.running_mean)) * scale
-            return replace(before, weight=before.weight * scale[:, None, None, None], bias=bias)
+            weight = before.weight * scale[:, None, None, None]
+            return replace(before, weight=weight, bias=bias, parts=(layer, name))
         case nn.ReLU(), Product() | Sum():
             return replace(before, relu=True)
     return None
 
 
-def _step(part: Any, sources: list[int]) -> Step | None:
+def _step(part: Any, sources: list[int], name: str) -> Step | None:
     match part, sources:
         case nn.Conv2d(groups=1, dilation=(1, 1), padding_mode="zeros"), [source]:
-            sides = [_side(part.kernel_size), _side(part.stride), _side(part.padding)]
-            if None not in sides:
-                weight, bias = _doubles(part.weight), _bias(part)
-                _, stride, padding = map(int, sides)  # type: ignore[arg-type]  # none is None
-                return Product(inputs=(source,), weight=weight, bias=bias, stride=stride, padding=padding)
+            side, stride, padding = (_side(size) for size in (part.kernel_size, part.stride, part.padding))
+            if side is not None and stride is not None and padding is not None:
+                weight = _doubles(part.weight)
+                return Product(
+                    inputs=(source,),
+                    weight=weight,
+                    bias=_bias(part),
+                    parts=(name,),
+                    stride=stride,
+                    padding=padding,
+                )
         case nn.Linear(), [source]:
-            return Product(inputs=(source,), weight=_doubles(part.weight)[:, :, None, None], bias=_bias(part))
+            weight = _doubles(part.weight)[:, :, None, None]
+            return Product(inputs=(source,), weight=weight, bias=_bias(part), parts=(name,))
         case (
-            nn.MaxPool2d(padding=0, dilation=1, ceil_mode=False)
-            | nn.AvgPool2d(padding=0, ceil_mode=False, divisor_override=None)
-        ), [source]:
-            kernel, stride = _side(part.kernel_size), _side(part.stride)
-            if kernel and stride:
+            (
+                nn.MaxPool2d(padding=0, dilation=1, ceil_mode=False)
+                | nn.AvgPool2d(padding=0, ceil_mode=False, divisor_override=None)
+            ),
+            [source],
+        ):
+            window, step = _side(part.kernel_size), _side(part.stride)
+            if window and step:
                 average = isinstance(part, nn.AvgPool2d)
-                return Pool(inputs=(source,), kernel=kernel, stride=stride, average=average)
+                return Pool(inputs=(source,), kernel=window, stride=step, average=average)
         case nn.Flatten(start_dim=1, end_dim=-1), [source]:
             return Flatten(inputs=(source,))
         case operator.add, [a, b]:
@@ -190,8 +205,9 @@ def _side(value: int | str | tuple[int, ...]) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _doubles(values: Tensor) -> Tensor:
-    return values.detach().double().cpu()
+def _doubles(values: Any) -> Tensor:
+    kept: Tensor = values
+    return kept.detach().double().cpu()
 
 
 def _bias(part: nn.Conv2d | nn.Linear) -> Tensor:

@@ -1,9 +1,9 @@
 """The same bits as `exact`, in less time.
 
 Where cells hold nothing but 0 and one level (they do not vary, but may stick) and a cycle feeds one bit, a
-column's sum is a count of bits: rows and cells are packed into words, ANDed and counted. Elsewhere all slices of
-a split are one convolution. Both read the sums, round, clip, shift and add them in one pass, column beside
-column, so that the compiler makes vectors of them.
+column's sum is a count of bits: rows and cells are packed into words, ANDed and counted. Elsewhere all
+slices of a split are one convolution. Both read the sums, round, clip, shift and add them in one pass,
+column beside column, so that the compiler makes vectors of them.
 
 numba keeps machine code by this file; it calls no compiled function of another one.
 """
@@ -40,9 +40,7 @@ Words = npt.NDArray[np.uint32]
 def fast_products(integers: Tensor, layer: Crossbars, cells: Cells, config: AnalogConfig) -> Tensor:
     """Compute what `exact_products` computes; the same arguments, the same bits."""
     adc = layer_adc(layer, cells, config)
-    unit = 1 << cells.grid_bits
-    magnitudes = np.abs(cells.values)
-    binary = config.dac_bits == 1 and bool(((magnitudes == 0) | (magnitudes == unit)).all())
+    binary = config.dac_bits == 1 and cells.grid_bits == 0 and int(np.abs(cells.values).max()) <= 1
     codes = (_counted if binary else _convolved)(integers, layer, cells, adc, config)
     return corrected(codes * adc.step, integers, layer, cells, config)
 
@@ -66,7 +64,7 @@ def _convolved(integers: Tensor, layer: Crossbars, cells: Cells, adc: Adc, confi
     height, width = _output_sides(integers, layer)
     total = np.zeros((len(integers), height, width, outputs))
     factor, limit = torch.tensor([adc.codes_per_sum, adc.limit], dtype=precision).numpy()
-    for split in channel_splits(layer.weights.shape[1], layer.weights.shape[2], config):
+    for split in channel_splits(layer.weights, config):
         weights = values[:, split].to(precision, memory_format=torch.channels_last)
         for cycle in range(config.cycles):
             fed = digits(integers[:, split], cycle, config)
@@ -84,10 +82,10 @@ def _counted(integers: Tensor, layer: Crossbars, cells: Cells, adc: Adc, config:
     total = np.zeros((len(integers), height, width, layer.weights.shape[0]))
     x = np.ascontiguousarray(integers.numpy().astype(np.int16))
     images = max(1, POINTS // (height * width))
-    factor = np.float32(adc.codes_per_sum * 2.0**cells.grid_bits)
+    factor = np.float32(adc.codes_per_sum)
     most = min(adc.limit, float(factor) * config.rows + 1) * 2.0**config.cycles
     precision = np.float32 if most < EXACT else np.float64
-    for split in channel_splits(layer.weights.shape[1], kernel, config):
+    for split in channel_splits(layer.weights, config):
         plus, minus = (_column_words(part[:, :, :, split]) for part in (cells.values > 0, cells.values < 0))
         for first in range(0, len(x), images):
             some = slice(first, first + images)
@@ -100,7 +98,8 @@ def _counted(integers: Tensor, layer: Crossbars, cells: Cells, adc: Adc, config:
                 ]
             )
             points = total[some].reshape(-1, total.shape[3])
-            _count(rows, plus, minus, factor, np.float32(adc.limit), _places(config), np.empty(plus.shape[2], precision), points)
+            added = np.empty(plus.shape[2], precision)
+            _count(rows, plus, minus, factor, np.float32(adc.limit), _places(config), added, points)
     return torch.from_numpy(total).permute(0, 3, 1, 2)
 
 
@@ -126,10 +125,12 @@ _part = numba.njit(error_model="numpy", nogil=True)
 """Compiles a function that others of this file call."""
 
 
-@intrinsic
-def _popcount(typing: Any, word: Any) -> Any:
+def _count_bits(typing: Any, word: Any) -> Any:
     """Count the bits of a word that are set."""
     return word(word), lambda context, builder, signature, arguments: builder.ctpop(arguments[0])
+
+
+popcount: Any = intrinsic(_count_bits)
 
 
 @_compiled
@@ -160,7 +161,8 @@ def _row_words(x, cycles, kernel, stride, padding, height, width):  # type: igno
                 for z in range(columns):
                     value = np.uint32(x[n, c, y, z])
                     for b in range(cycles):
-                        pixels[y, z, b, c // 32] |= np.uint32(((value >> np.uint32(b)) & 1) << np.uint32(c % 32))
+                        bit = np.uint32((value >> np.uint32(b)) & np.uint32(1))
+                        pixels[y, z, b, c // 32] |= np.uint32(bit << np.uint32(c % 32))
         for point in range(height * width):
             p = n * height * width + point
             top, left = point // width * stride - padding, point % width * stride - padding
@@ -182,7 +184,7 @@ def _add_sums(words, plus, minus, sums):  # type: ignore[no-untyped-def]
     for w in range(plus.shape[0]):
         word, up, down = words[w], plus[w], minus[w]
         for i in range(len(sums)):
-            sums[i] += np.int32(_popcount(word & up[i])) - np.int32(_popcount(word & down[i]))
+            sums[i] += np.int32(popcount(word & up[i])) - np.int32(popcount(word & down[i]))
 
 
 @_part
@@ -196,9 +198,10 @@ def _add_codes(sums, factor, limit, worth, added):  # type: ignore[no-untyped-de
 def _count(rows, plus, minus, factor, limit, places, added, total):  # type: ignore[no-untyped-def]
     """Count, read and add up.
 
-    `rows` is parts x points x cycles x words (positive and negative inputs, or one part of positive ones), `plus`
-    and `minus` are blocks x words x lanes, `total` is points x out. A column is a place (read and slice) of an
-    output, and columns are in that order. `added` is room for a block's lanes, in a precision in which they are exact.
+    `rows` is parts x points x cycles x words (positive and negative inputs, or one part of positive ones),
+    `plus` and `minus` are blocks x words x lanes, `total` is points x out. A column is a place (read and
+    slice) of an output, and columns are in that order. `added` is room for a block's lanes, in a precision
+    in which they are exact.
     """
     outputs, width = total.shape[1], plus.shape[2]
     sums = np.empty(width, np.int32)

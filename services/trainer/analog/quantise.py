@@ -1,9 +1,10 @@
 """The integer network that the chip computes: weights and activations as integers with a scale each.
 
 Weights: one scale a layer, max|w| / (2**(bits - 1) - 1). Activations: one scale a map, its range over
-calibration images / (2**(bits - 1) - 1), and from then on fixed, so that no image sees its neighbours. A range
-is |mean| + 3 deviations, as MNSIM 2.0 has it, but not above the largest magnitude. Behind a ReLU activations
-are not negative; the network's input and what an addition reads may be, and take the sign that bits count.
+calibration images / (2**(bits - 1) - 1), and from then on fixed, so that no image sees its neighbours. A
+range is |mean| + 3 deviations, as MNSIM 2.0 has it, but not above the largest magnitude. Behind a ReLU
+activations are not negative; the network's input and what an addition reads may be, and take the sign that
+bits count.
 
 Between layers a digital unit multiplies, adds the bias, cuts off below 0, rounds half to even and clips.
 Maxima are of integers, means are rounded to the scale of what they are taken of, the last layer's scores are
@@ -125,7 +126,7 @@ def quantise(steps: Sequence[Step], images: Tensor, config: AnalogConfig) -> Int
     Parameters
     ----------
     steps : sequence of Step
-    images : Tensor of float32, N x channels x height x width
+    images : Tensor of float64, N x channels x height x width
         Normalised calibration images; training images, so that nothing of the judged ones is known.
     config : AnalogConfig
     """
@@ -176,4 +177,5 @@ def _read_range(step: Product, weights: Integers, x: Tensor, config: AnalogConfi
 
 def _range(values: Tensor) -> float:
     deviation, mean = torch.std_mean(values.double(), correction=0)
-    return min(float(values.abs().max()), float(mean.abs() + 3 * deviation)) or 1.0
+    # Rounded, so that it depends on no order of summation.
+    return float(torch.minimum(values.abs().max(), mean.abs() + 3 * deviation).float()) or 1.0

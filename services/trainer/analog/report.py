@@ -14,8 +14,8 @@ from services.trainer.analog.folded import FoldedChip, fit_adcs
 from services.trainer.analog.graph import read_steps
 from services.trainer.analog.kernel_exact import fast_products
 from services.trainer.analog.quantise import Crossbars, IntegerNetwork, integer_products, quantise
-from services.trainer.data import Dataset
 from services.trainer.analog_types import AnalogConfig, AnalogReport, ChipAccuracy, FoldedError
+from services.trainer.data import Dataset
 
 CALIBRATION_IMAGES = 256
 """Training images that the ranges of activations are of."""
@@ -40,8 +40,8 @@ def evaluate_on_chip(
 ) -> AnalogReport:
     """Judge a trained network as crossbars compute it, on validation images.
 
-    The same network, data, configuration and seed give the same numbers on one thread, whatever the batches. Chips
-    are drawn by seed, draw and layer alone: networks judged with one seed meet the same luck.
+    The same network, data, configuration and seed give the same numbers. Chips are drawn by seed, draw and
+    layer alone: networks judged with one seed meet the same luck.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def evaluate_on_chip(
     judged = _spread(parts["validation"], images)
     labels = torch.from_numpy(dataset.labels[judged])
     x = _normalised(dataset, judged)
-    network = quantise(steps, calibration, config)
+    network = quantise(steps, calibration.double(), config)
     integers = network.quantised_input(x.double())
     fits = fit_adcs(network, network.quantised_input(calibration[:FIT_IMAGES].double()), seed)
 
@@ -108,7 +108,7 @@ def exact_scores(network: IntegerNetwork, integers: Tensor, seed: int, draw: int
 
 
 def _in_batches(x: Tensor, scores: Callable[[Tensor], Tensor]) -> Tensor:
-    return torch.cat([scores(some) for some in x.split(BATCH)])
+    return torch.cat([scores(some) for some in torch.split(x, BATCH)])
 
 
 def _folded_error(

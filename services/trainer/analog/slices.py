@@ -6,8 +6,6 @@ kernel is 1, by rows. Columns need no split here: they are read one by one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import numpy.typing as npt
 
@@ -17,19 +15,25 @@ from services.trainer.analog_types import AnalogConfig
 Integers = npt.NDArray[np.int16]
 
 
-def channel_splits(channels: int, kernel: int, config: AnalogConfig) -> Iterator[slice]:
+def channel_splits(weights: Integers, config: AnalogConfig) -> list[slice]:
     """Give the input channels of each split, as many as a crossbar's rows hold with their whole windows.
+
+    Parameters
+    ----------
+    weights : ndarray, out x in x kernel x kernel
+    config : AnalogConfig
 
     Raises
     ------
     InvalidRequest
         Not one channel's window fits.
     """
+    channels, kernel = weights.shape[1:3]
     held = config.rows // kernel**2
     if not held:
         wanted = f"at least the {kernel**2} rows of a {kernel}x{kernel} kernel"
         raise InvalidRequest.of(violation("analog.rows", config.rows, wanted))
-    return (slice(first, min(first + held, channels)) for first in range(0, channels, held))
+    return [slice(first, min(first + held, channels)) for first in range(0, channels, held)]
 
 
 def polarities(weights: Integers, config: AnalogConfig) -> Integers:
@@ -63,7 +67,7 @@ def levels(held: Integers, config: AnalogConfig) -> Integers:
 
 
 def read_signs(config: AnalogConfig) -> tuple[int, ...]:
-    """Give the signs with which the reads of a bit slice are added up: of a pair that is read one by one, two."""
+    """Give the signs with which the reads of a bit slice are added up: two of a pair read one by one."""
     return (1, -1) if config.digital_subtraction else (1,)
 
 
@@ -79,5 +83,5 @@ def reads(arrays: npt.NDArray[np.generic], config: AnalogConfig) -> npt.NDArray[
     ndarray, reads x any shape
     """
     if config.differential and not config.digital_subtraction:
-        return arrays[:1] - arrays[1:]  # type: ignore[operator, no-any-return]
+        return arrays[:1] - arrays[1:]  # type: ignore[operator]
     return arrays
