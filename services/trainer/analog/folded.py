@@ -60,7 +60,7 @@ def fit_adcs(network: IntegerNetwork, integers: Tensor, seed: int) -> dict[int, 
         cells = write_cells(layer.weights, network.config, chip_generator(seed, 0, i))
         products, gains = _fitted_gains(x, layer, cells, network.config)
         left = products - convolve(
-            x, effective_weights(layer, cells, gains, network.config), layer.stride, layer.padding
+            x, effective_weights(cells, gains, network.config), layer.stride, layer.padding
         )
         deviation, mean = torch.std_mean(left, dim=(0, 2, 3), correction=0)
         fits[i] = AdcFit(gains=gains, mean=mean, deviation=deviation)
@@ -84,12 +84,11 @@ def _fitted_gains(x: Tensor, layer: Crossbars, cells: Cells, config: AnalogConfi
     return products, torch.where(squares > 0, both / squares, 1.0)
 
 
-def effective_weights(layer: Crossbars, cells: Cells, gains: Tensor | None, config: AnalogConfig) -> Tensor:
+def effective_weights(cells: Cells, gains: Tensor | None, config: AnalogConfig) -> Tensor:
     """Add up the cells of each weight, at their places and with their columns' gains.
 
     Parameters
     ----------
-    layer : Crossbars
     cells : Cells
     gains : Tensor of float64, splits x reads x slices x out, or None
         None of an ideal ADC.
@@ -100,8 +99,8 @@ def effective_weights(layer: Crossbars, cells: Cells, gains: Tensor | None, conf
     Tensor of float64, of the shape of the layer's weights
         In the layer's integers: what they are where cells and ADC are ideal.
     """
-    weights = torch.zeros(layer.weights.shape, dtype=torch.float64)
-    for n, split in enumerate(channel_splits(layer.weights, config)):
+    weights = torch.zeros(cells.values.shape[2:], dtype=torch.float64)
+    for n, split in enumerate(channel_splits(cells.values[0, 0], config)):
         for read, sign in enumerate(read_signs(config)):
             for j in range(config.slices):
                 place = sign * 2.0 ** (j * config.cell_bits - cells.grid_bits)
@@ -143,7 +142,7 @@ class _FoldedLayer:
 
     def __init__(self, layer: Crossbars, fit: AdcFit, config: AnalogConfig, rng: np.random.Generator) -> None:
         cells = write_cells(layer.weights, config, rng)
-        weights = effective_weights(layer, cells, fit.gains, config) * layer.multiplier
+        weights = effective_weights(cells, fit.gains, config) * layer.multiplier
         self._weights = weights.float().contiguous(memory_format=torch.channels_last)
         self._bias = (layer.bias + fit.mean * layer.multiplier).float()
         self._deviation = (fit.deviation * layer.multiplier).float()

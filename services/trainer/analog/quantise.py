@@ -2,7 +2,7 @@
 
 Weights: one scale a layer, max|w| / (2**(bits - 1) - 1). Activations: one scale a map, its range over
 calibration images / (2**(bits - 1) - 1), and from then on fixed, so that no image sees its neighbours. A
-range is |mean| + 3 deviations, as MNSIM 2.0 has it, but not above the largest magnitude. Behind a ReLU
+range is |mean| + some deviations, as in MNSIM 2.0, but not above the largest magnitude. Behind a ReLU
 activations are not negative; the network's input and what an addition reads may be, and take the sign that
 bits count.
 
@@ -25,6 +25,12 @@ from services.trainer.analog.graph import INPUT, Flatten, Pool, Product, Step, S
 from services.trainer.analog.slices import Integers, polarities, reads
 from services.trainer.analog_types import AnalogConfig
 
+ACTIVATION_DEVIATIONS = 6.0
+"""What MNSIM 2.0 cuts off at 3, and networks that were trained with that cut can spare: others lose by it."""
+
+READ_DEVIATIONS = 3.0
+"""MNSIM 2.0's, of what a layer puts out before ReLU: it decides the full scale of AdcMode.SCALE."""
+
 EXACT = 2.0**24
 """Integers up to here, and their sums, are exact in float32."""
 
@@ -40,7 +46,10 @@ class Crossbars:
     inputs : tuple of int
     weights : ndarray of int16, out x in x kernel x kernel
     stride, padding : int
+    weight_scale, output_scale : float
+        Values of a weight and of an output of one.
     multiplier : float
+        Scales of the input and of the weights over that of the output.
     bias : Tensor of float64, out
     low, high : float
         Smallest and largest output; infinite for scores.
@@ -52,6 +61,8 @@ class Crossbars:
     weights: Integers
     stride: int
     padding: int
+    weight_scale: float
+    output_scale: float
     multiplier: float
     bias: Tensor
     low: float
@@ -92,7 +103,9 @@ class IntegerNetwork:
         top = self.config.top_activation
         return (x / self.input_scale).round_().clamp_(-top, top)
 
-    def scores(self, integers: Tensor, multiply: Multiply) -> Tensor:
+    def scores(
+        self, integers: Tensor, multiply: Multiply, rounded: Callable[[Tensor], Tensor] = torch.round
+    ) -> Tensor:
         """Give the scores (N x classes) of quantised images, with layers computed by `multiply`."""
         last = len(self.steps) - 1
 
@@ -103,10 +116,10 @@ class IntegerNetwork:
                 case Addition():
                     value = inputs[0] * step.multipliers[0] + inputs[1] * step.multipliers[1]
                 case Pool():
-                    return step(*inputs).round_() if step.average else step(*inputs)
+                    return rounded(step(*inputs)) if step.average else step(*inputs)
                 case Flatten():
                     return step(*inputs)
-            return value if i == last else value.round_().clamp_(step.low, step.high)
+            return value if i == last else rounded(value).clamp_(step.low, step.high)
 
         return run(self.steps, integers, compute).flatten(1)
 
@@ -130,7 +143,7 @@ def quantise(steps: Sequence[Step], images: Tensor, config: AnalogConfig) -> Int
         Normalised calibration images; training images, so that nothing of the judged ones is known.
     config : AnalogConfig
     """
-    scales = {INPUT: _range(images) / config.top_activation}
+    scales = {INPUT: _range(images, ACTIVATION_DEVIATIONS) / config.top_activation}
     quantised: list[IntegerStep] = []
     last = len(steps) - 1
 
@@ -141,7 +154,7 @@ def quantise(steps: Sequence[Step], images: Tensor, config: AnalogConfig) -> Int
             scales[i] = sources[0]
             quantised.append(step)
             return value
-        scales[i] = 1.0 if i == last else _range(value) / config.top_activation
+        scales[i] = 1.0 if i == last else _range(value, ACTIVATION_DEVIATIONS) / config.top_activation
         high = math.inf if i == last else config.top_activation
         low = 0.0 if step.relu else -high
         if isinstance(step, Sum):
@@ -157,6 +170,8 @@ def quantise(steps: Sequence[Step], images: Tensor, config: AnalogConfig) -> Int
                 weights=weights,
                 stride=step.stride,
                 padding=step.padding,
+                weight_scale=weight_scale,
+                output_scale=scales[i],
                 multiplier=sources[0] * weight_scale / scales[i],
                 bias=step.bias / scales[i],
                 low=low,
@@ -172,10 +187,10 @@ def quantise(steps: Sequence[Step], images: Tensor, config: AnalogConfig) -> Int
 
 def _read_range(step: Product, weights: Integers, x: Tensor, config: AnalogConfig) -> float:
     seen = torch.from_numpy(reads(polarities(weights, config), config)).to(x)
-    return max(_range(convolve(x, w, step.stride, step.padding)) for w in seen)
+    return max(_range(convolve(x, w, step.stride, step.padding), READ_DEVIATIONS) for w in seen)
 
 
-def _range(values: Tensor) -> float:
+def _range(values: Tensor, deviations: float) -> float:
     deviation, mean = torch.std_mean(values.double(), correction=0)
     # Rounded, so that it depends on no order of summation.
-    return float(torch.minimum(values.abs().max(), mean.abs() + 3 * deviation).float()) or 1.0
+    return float(torch.minimum(values.abs().max(), mean.abs() + deviations * deviation).float()) or 1.0

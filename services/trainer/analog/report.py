@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -12,16 +11,11 @@ from services.common.errors import InvalidRequest, Violation, violation
 from services.trainer.analog.cells import chip_generator, write_cells
 from services.trainer.analog.folded import FoldedChip, fit_adcs
 from services.trainer.analog.graph import read_steps
+from services.trainer.analog.images import CALIBRATION_IMAGES, FIT_IMAGES, normalised, spread
 from services.trainer.analog.kernel_exact import fast_products
 from services.trainer.analog.quantise import Crossbars, IntegerNetwork, integer_products, quantise
 from services.trainer.analog_types import AnalogConfig, AnalogReport, ChipAccuracy, FoldedError
 from services.trainer.data import Dataset
-
-CALIBRATION_IMAGES = 256
-"""Training images that the ranges of activations are of."""
-
-FIT_IMAGES = 32
-"""Of these, the images that the folded form is fitted to the exact one on."""
 
 BATCH = 256
 """Images at once; no result depends on it."""
@@ -66,11 +60,10 @@ def evaluate_on_chip(
     """
     _check(draws, seed, exact_draws, images)
     steps = read_steps(module)
-    parts = dataset.parts
-    calibration = _normalised(dataset, _spread(parts["train"], CALIBRATION_IMAGES))
-    judged = _spread(parts["validation"], images)
+    calibration = normalised(dataset, spread(dataset.train, CALIBRATION_IMAGES))
+    judged = spread(dataset.validation, images)
     labels = torch.from_numpy(dataset.labels[judged])
-    x = _normalised(dataset, judged)
+    x = normalised(dataset, judged)
     network = quantise(steps, calibration.double(), config)
     integers = network.quantised_input(x.double())
     fits = fit_adcs(network, network.quantised_input(calibration[:FIT_IMAGES].double()), seed)
@@ -122,20 +115,6 @@ def _folded_error(
         agreement_frac=float((ours.argmax(2) == wanted.argmax(2)).double().mean()),
         score_frac=float((ours - wanted).norm() / wanted.norm()),
     )
-
-
-def _normalised(dataset: Dataset, indices: np.ndarray) -> Tensor:
-    """Give images as training sees them: mean 0 and deviation 1 by channel, over the train part."""
-    mean, deviation = (torch.tensor(v, dtype=torch.float32) for v in (dataset.mean, dataset.deviation))
-    pixels = torch.from_numpy(dataset.images[indices]).float()
-    return (pixels - mean.view(-1, 1, 1)) / deviation.clamp(min=1.0).view(-1, 1, 1)
-
-
-def _spread(indices: np.ndarray, count: int | None) -> np.ndarray:
-    """Take `count` indices at even distances, or all there are."""
-    if count is None or count >= len(indices):
-        return indices
-    return indices[np.arange(count) * len(indices) // count]
 
 
 def _check(draws: int, seed: int, exact_draws: int, images: int | None) -> None:

@@ -6,6 +6,8 @@ kernel is 1, by rows. Columns need no split here: they are read one by one.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,7 +17,7 @@ from services.trainer.analog_types import AnalogConfig
 Integers = npt.NDArray[np.int16]
 
 
-def channel_splits(weights: Integers, config: AnalogConfig) -> list[slice]:
+def channel_splits(weights: npt.NDArray[np.signedinteger[Any]], config: AnalogConfig) -> list[slice]:
     """Give the input channels of each split, as many as a crossbar's rows hold with their whole windows.
 
     Parameters
