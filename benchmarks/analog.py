@@ -112,9 +112,11 @@ def exact_rows(calls: int) -> None:
     for blocks, shape in TIMED:
         images = 64 if shape is SMALL else 4
         for name, config in CHIPS.items():
-            it = subject(blocks, shape, config, images) slow_form, fast_form = (exact_scores(it, config,
-            products) for products in (exact_products, fast_products)) if not torch.equal(slow_form(),
-            fast_form()):
+            it = subject(blocks, shape, config, images)
+            slow_form, fast_form = (
+                exact_scores(it, config, form) for form in (exact_products, fast_products)
+            )
+            if not torch.equal(slow_form(), fast_form()):
                 raise AssertionError(f"{blocks}: the two exact forms differ")
             slow, fast = in_turns(calls, slow_form, fast_form)
             ratios = [a / b for a, b in zip(slow, fast, strict=True)]
