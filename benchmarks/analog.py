@@ -141,9 +141,7 @@ def folded_rows(calls: int) -> None:
         begin = time.process_time()
         chip = FoldedChip(it.network, fits, 0, 0)
         drawing_s = time.process_time() - begin
-        plain, folded = in_turns(
-            calls, lambda it=it: it.module(it.x), lambda it=it, c=chip: c.scores(it.integers)
-        )
+        plain, folded = in_turns(calls, partial(it.module, it.x), partial(chip.scores, it.integers))
         ratios = [b / a for a, b in zip(plain, folded, strict=True)]
         print(
             f"| {blocks}, {shape.width}x{shape.width} | {images} | {median(plain) * 1e3:.1f} | "

@@ -1,8 +1,9 @@
 """Whether noise-aware fine-tuning helps: exact accuracy on chips before it, after it, and after its control.
 
-The control learns on for as long, from the same network, with the same rounding, but on a chip without faults:
-what it gains, more training gains. Prints the table of RESULTS.md: over the seeds (of the first training, the
-fine-tuning and the chips) the mean of each, and of the difference to the control with its standard error.
+The control learns on for as long, from the same network, with the same rounding, but on a chip without
+faults: what it gains, more training gains. Prints the table of RESULTS.md: over the seeds (of the first
+training, the fine-tuning and the chips) the mean of each, and of the difference to the control with its
+standard error.
 """
 
 from __future__ import annotations
@@ -72,8 +73,8 @@ def main() -> None:
             gains = [row[2] - row[1] for row in found]
             error = stdev(gains) / math.sqrt(len(gains))
             print(
-                f"| {blocks} | {name} | {before:.3f} | {plain:.3f} | {aware:.3f} | {fmean(gains):+.3f} ± {error:.3f} "
-                f"| {sum(gain > 0 for gain in gains)} of {len(gains)} |",
+                f"| {blocks} | {name} | {before:.3f} | {plain:.3f} | {aware:.3f} | "
+                f"{fmean(gains):+.3f} ± {error:.3f} | {sum(gain > 0 for gain in gains)} of {len(gains)} |",
                 flush=True,
             )
 

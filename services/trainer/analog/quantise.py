@@ -1,10 +1,10 @@
 """The integer network that the chip computes: weights and activations as integers with a scale each.
 
 Weights: one scale a layer, max|w| / (2**(bits - 1) - 1). Activations: one scale a map, its range over
-calibration images / (2**(bits - 1) - 1), and from then on fixed, so that no image sees its neighbours. A
-range is |mean| + some deviations, as in MNSIM 2.0, but not above the largest magnitude. Behind a ReLU
-activations are not negative; the network's input and what an addition reads may be, and take the sign that
-bits count.
+calibration images / (2**(bits - 1) - 1), and from then on fixed, so that no image sees its neighbours. The
+range is that of the least mean square error; MNSIM 2.0's |mean| + 3 deviations cuts off what networks that
+were not trained with it need. Behind a ReLU activations are not negative; the network's input and what an
+addition reads may be, and take the sign that bits count.
 
 Between layers a digital unit multiplies, adds the bias, cuts off below 0, rounds half to even and clips.
 Maxima are of integers, means are rounded to the scale of what they are taken of, the last layer's scores are
@@ -25,11 +25,11 @@ from services.trainer.analog.graph import INPUT, Flatten, Pool, Product, Step, S
 from services.trainer.analog.slices import Integers, polarities, reads
 from services.trainer.analog_types import AnalogConfig
 
-ACTIVATION_DEVIATIONS = 6.0
-"""What MNSIM 2.0 cuts off at 3, and networks that were trained with that cut can spare: others lose by it."""
+CUTS = tuple(2.0 ** (-k / 4) for k in range(16))
+"""Ranges of activations that are tried, as shares of the largest magnitude."""
 
-READ_DEVIATIONS = 3.0
-"""MNSIM 2.0's, of what a layer puts out before ReLU: it decides the full scale of AdcMode.SCALE."""
+TRIED = 2**16
+"""Values of a map that they are tried on, about."""
 
 EXACT = 2.0**24
 """Integers up to here, and their sums, are exact in float32."""
@@ -143,7 +143,7 @@ def quantise(steps: Sequence[Step], images: Tensor, config: AnalogConfig) -> Int
         Normalised calibration images; training images, so that nothing of the judged ones is known.
     config : AnalogConfig
     """
-    scales = {INPUT: _range(images, ACTIVATION_DEVIATIONS) / config.top_activation}
+    scales = {INPUT: _activation_range(images, config.top_activation) / config.top_activation}
     quantised: list[IntegerStep] = []
     last = len(steps) - 1
 
@@ -154,7 +154,9 @@ def quantise(steps: Sequence[Step], images: Tensor, config: AnalogConfig) -> Int
             scales[i] = sources[0]
             quantised.append(step)
             return value
-        scales[i] = 1.0 if i == last else _range(value, ACTIVATION_DEVIATIONS) / config.top_activation
+        scales[i] = (
+            1.0 if i == last else _activation_range(value, config.top_activation) / config.top_activation
+        )
         high = math.inf if i == last else config.top_activation
         low = 0.0 if step.relu else -high
         if isinstance(step, Sum):
@@ -186,11 +188,30 @@ def quantise(steps: Sequence[Step], images: Tensor, config: AnalogConfig) -> Int
 
 
 def _read_range(step: Product, weights: Integers, x: Tensor, config: AnalogConfig) -> float:
+    """Give MNSIM 2.0's range of a layer's output, |mean| + 3 deviations, of the read that has most."""
     seen = torch.from_numpy(reads(polarities(weights, config), config)).to(x)
-    return max(_range(convolve(x, w, step.stride, step.padding), READ_DEVIATIONS) for w in seen)
+    ranges = []
+    for w in seen:
+        deviation, mean = torch.std_mean(convolve(x, w, step.stride, step.padding), correction=0)
+        ranges.append(_settled(mean.abs() + 3 * deviation))
+    return max(ranges)
 
 
-def _range(values: Tensor, deviations: float) -> float:
-    deviation, mean = torch.std_mean(values.double(), correction=0)
-    # Rounded, so that it depends on no order of summation.
-    return float(torch.minimum(values.abs().max(), mean.abs() + deviations * deviation).float()) or 1.0
+def _activation_range(values: Tensor, top: int) -> float:
+    """Give the range whose integers have the least mean square error."""
+    magnitudes = values.abs().flatten()
+    tried = magnitudes[:: len(magnitudes) // TRIED | 1]  # odd, so that it keeps to no row or column
+
+    def error(most: float) -> float:
+        scale = most / top
+        return float(((tried / scale).round_().clamp_(max=top).mul_(scale) - tried).square().mean())
+
+    most = _settled(magnitudes.max())
+    ranges: list[float] = [most * cut for cut in CUTS]
+    return min(ranges, key=error)
+
+
+def _settled(value: Tensor) -> float:
+    """Round to a float32, so that it depends on no order of summation; a map of zeros has a range, too."""
+    rounded: float = value.float().item()
+    return rounded or 1.0
