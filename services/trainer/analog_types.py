@@ -124,6 +124,12 @@ class AnalogConfig:
         return self.adc_bits + math.ceil(math.log2(max(1, self.rows / self.rows_at_once)))
 
     @property
+    def fixed_step(self) -> float:
+        """Distance of two readings with `AdcMode.FIX`; at most 1 tells all sums of ideal cells apart."""
+        largest = ((1 << self.dac_bits) - 1) * self.top_level * self.rows
+        return largest / (1 << self.quantiser_bits - 1)
+
+    @property
     def top_activation(self) -> int:
         """Largest integer that an activation is quantised to."""
         return (1 << self.activation_bits - 1) - 1

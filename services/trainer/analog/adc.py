@@ -67,7 +67,7 @@ def make_adc(config: AnalogConfig, grid_bits: int, splits: int, read_range: floa
         return Adc(step=2.0**-grid_bits, limit=math.inf, grid_bits=grid_bits)
     bits = config.quantiser_bits - 1
     if config.adc_mode is AdcMode.FIX:
-        step = (2**config.dac_bits - 1) * config.top_level * config.rows / 2**bits
+        step = config.fixed_step
     else:
         topmost = (config.cycles - 1) * config.dac_bits + (config.slices - 1) * config.cell_bits
         point = math.floor(POINT_SHIFT + math.log2(splits) / 2)

@@ -34,13 +34,13 @@ def evaluate_on_chip(
 ) -> AnalogReport:
     """Judge a trained network as crossbars compute it, on validation images.
 
-    The same network, data, configuration and seed give the same numbers. Chips are drawn by seed, draw and
-    layer alone: networks judged with one seed meet the same luck.
+    The same network, data, configuration and seed give the same numbers. A chip follows from seed, draw and
+    layer alone.
 
     Parameters
     ----------
     module : nn.Module
-        Trained, on the CPU; what `read_steps` can read.
+        Trained, on the CPU; what `read_steps` can read. It is left as it evaluates.
     dataset : Dataset
         That it was trained on.
     config : AnalogConfig
@@ -113,7 +113,7 @@ def _folded_error(
     return FoldedError(
         accuracy_frac=sum(differences) / len(differences),
         agreement_frac=float((ours.argmax(2) == wanted.argmax(2)).double().mean()),
-        score_frac=float((ours - wanted).norm() / wanted.norm()),
+        score_frac=float((ours - wanted).norm() / wanted.norm().clamp(min=1e-30)),
     )
 
 

@@ -69,6 +69,8 @@ def scrambled(module: nn.Module, seed: int = 0) -> nn.Module:
                     values.normal_(0, 0.2, generator=g)
             elif isinstance(part, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(part.weight, generator=g)
+                if part.bias is not None:
+                    part.bias.normal_(0, 0.2, generator=g)
     return module.eval()
 
 
