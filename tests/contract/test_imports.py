@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2] / "services"
 DOORS = {"server", "client", "calls", "convert", "metrics", "__main__", "pool"}
 WIRE = {"grpc", "google.protobuf", "prometheus_client"}
 IMPORTER = "hw_oracle/importers/torch.py"  # inside its functions
+ANALOG = {str(file.relative_to(ROOT)) for file in (ROOT / "trainer" / "analog").glob("*.py")}
 HEAVY = {"torch", "ray", "hyperopt", "sklearn", "sqlalchemy", "matplotlib"}
 
 
@@ -45,9 +46,8 @@ def test_the_core_of_a_room_loads_no_wire_and_no_other_core(room: str):
     assert not loaded & (WIRE | HEAVY - allowed)
     others = {"hw_oracle", "trainer", "searcher"} - {room}
     foreign = [m for m in loaded if m.startswith(tuple(f"services.{o}." for o in others))]
-    assert all(m.rsplit(".", 1)[1] in {"types", "client", "chip", "checked", "convert"} for m in foreign), (
-        foreign
-    )
+    doors = {"types", "analog_types", "client", "chip", "checked", "convert"}
+    assert all(m.rsplit(".", 1)[1] in doors for m in foreign), foreign
 
 
 @pytest.mark.slow
@@ -71,7 +71,10 @@ def test_the_command_shows_its_help_without_loading_anything_heavy():
     ("library", "homes"),
     [
         ("ray", {"trainer/pool.py"}),
-        ("torch", {f"trainer/{name}.py" for name in ("build", "fit", "inline", "pool")} | {IMPORTER}),
+        (
+            "torch",
+            {f"trainer/{name}.py" for name in ("build", "fit", "inline", "pool")} | {IMPORTER, *ANALOG},
+        ),
         ("hyperopt", {"searcher/space.py", "searcher/tpe.py"}),
         ("sqlalchemy", {"searcher/store.py", "searcher/rows.py"}),
     ],

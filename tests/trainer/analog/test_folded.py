@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -9,7 +11,7 @@ from torch import Tensor
 from services.trainer.analog.folded import FoldedChip, fit_adcs
 from services.trainer.analog.quantise import IntegerNetwork, integer_products
 from services.trainer.analog_types import AdcMode, AnalogConfig
-from tests.trainer.analog.networks import IDEAL, NETWORKS, chip_scores, quantised
+from tests.trainer.analog.networks import IDEAL, NETWORKS, chip_scores, layer_of, quantised
 
 
 def folded(network: IntegerNetwork, integers: Tensor, seed: int = 0, draw: int = 0) -> Tensor:
@@ -69,3 +71,21 @@ def test_scores_repeat_and_do_not_depend_on_neighbours() -> None:
         alone = torch.cat([chip.scores(integers[i : i + 1]) for i in reversed(range(len(integers)))]).flip(0)
     assert error(together, alone) < 1e-2
     assert error(FoldedChip(steps, fits, 0, 1).scores(integers), together) > 0.02
+
+
+@pytest.mark.parametrize("fields", [{}, {"differential": False, "adc_bits": 4}])
+def test_the_error_that_is_drawn_is_that_of_the_exact_form_and_differs_by_image(
+    fields: dict[str, Any],
+) -> None:
+    rng = np.random.default_rng(0)
+    config = AnalogConfig(**IDEAL | {"adc_mode": AdcMode.FIX} | fields)
+    layer = layer_of(rng.integers(-255, 256, (3, 9, 3, 3)))
+    network = IntegerNetwork(steps=(layer,), input_scale=1.0, config=config)
+    integers = torch.from_numpy(rng.integers(0, 256, (16, 9, 12, 12))).double()
+    fit = fit_adcs(network, integers, 0)[0]
+    left = (folded(network, integers) - chip_scores(network, integers, "exact")).view(16, 3, -1)
+    error_of_mean = fit.deviation / math.sqrt(left.shape[0] * left.shape[2])
+    assert bool((left.mean((0, 2)).abs() < 3 * error_of_mean).all())
+    # Two errors, the one that is left and the one that is drawn, are independent of each other.
+    torch.testing.assert_close(left.std((0, 2)), math.sqrt(2) * fit.deviation, rtol=0.1, atol=0)
+    assert float(left.mean(0).std()) < 0.5 * float(left.std())
