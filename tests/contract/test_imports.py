@@ -12,6 +12,7 @@ DOORS = {"server", "client", "calls", "convert", "metrics", "__main__", "pool"}
 WIRE = {"grpc", "google.protobuf", "prometheus_client"}
 IMPORTER = "hw_oracle/importers/torch.py"  # inside its functions
 TORCH = {"build", "checkpoint", "fit", "inline", "resident", "worker"}  # files of the trainer
+ANALOG = {str(file.relative_to(ROOT)) for file in (ROOT / "trainer" / "analog").glob("*.py")}
 HEAVY = {"torch", "ray", "hyperopt", "sklearn", "sqlalchemy", "matplotlib"}
 
 
@@ -53,9 +54,8 @@ def test_the_core_of_a_room_loads_no_wire_and_no_other_core(room: str):
     assert not loaded & (WIRE | HEAVY - allowed)
     others = {"hw_oracle", "trainer", "searcher"} - {room}
     foreign = [m for m in loaded if m.startswith(tuple(f"services.{o}." for o in others))]
-    assert all(m.rsplit(".", 1)[1] in {"types", "client", "chip", "checked", "convert"} for m in foreign), (
-        foreign
-    )
+    doors = {"types", "analog_types", "client", "chip", "checked", "convert"}
+    assert all(m.rsplit(".", 1)[1] in doors for m in foreign), foreign
 
 
 @pytest.mark.slow
@@ -81,11 +81,7 @@ def test_the_command_shows_its_help_without_loading_anything_heavy():
         ("ray", {"trainer/pool.py"}),
         (
             "torch",
-            {
-                f"trainer/{name}.py"
-                for name in ("build", "checkpoint", "fit", "inline", "pool", "resident", "worker")
-            }
-            | {IMPORTER},
+            {f"trainer/{name}.py" for name in TORCH | {"pool"}} | {IMPORTER, *ANALOG},
         ),
         ("hyperopt", {"searcher/space.py", "searcher/tpe.py"}),
         ("sqlalchemy", {"common/sql.py", "searcher/store.py", "searcher/rows.py", "trainer/cache.py"}),
