@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from statistics import median
+from statistics import fmean, median
 from unittest.mock import patch
 
 import torch
+from scipy.stats import kendalltau
 from torch import Tensor, nn
 
 from benchmarks.conditions import conditions
@@ -29,7 +30,7 @@ from services.trainer.analog.folded import FoldedChip, fit_adcs
 from services.trainer.analog.graph import read_steps
 from services.trainer.analog.kernel_exact import fast_products
 from services.trainer.analog.quantise import Crossbars, IntegerNetwork, quantise
-from services.trainer.analog_types import AnalogConfig
+from services.trainer.analog_types import AdcMode, AnalogConfig, AnalogReport, ChipAccuracy, FoldedError
 from services.trainer.build import build_module
 from services.trainer.data import Dataset, load_dataset
 from services.trainer.recipe import load_recipe
@@ -45,6 +46,19 @@ TIMED = (
 CHIPS = {
     "default": AnalogConfig(),
     "no variation": AnalogConfig(variation_frac=0.0),
+}
+WORSE = {
+    "ADC of 4 bits": AnalogConfig(adc_bits=4),
+    "ADC of 5 bits": AnalogConfig(adc_bits=5),
+    "default (6 bits)": AnalogConfig(),
+    "ADC of 8 bits": AnalogConfig(adc_bits=8),
+    "FIX, 8 bits": AnalogConfig(adc_bits=8, adc_mode=AdcMode.FIX),
+    "FIX, 6 bits": AnalogConfig(adc_mode=AdcMode.FIX),
+    "subtracted digitally": AnalogConfig(digital_subtraction=True),
+    "variation 10 %": AnalogConfig(variation_frac=0.1),
+    "variation 30 %": AnalogConfig(variation_frac=0.3),
+    "1 % stuck off, 1 % on": AnalogConfig(stuck_off_frac=0.01, stuck_on_frac=0.01),
+    "4-bit weights, activations": AnalogConfig(weight_bits=4, activation_bits=4),
 }
 TRAINED = (
     "VGG8", "VGG16", "VGG32", "RES8", "RES16", "MVGG16-VGG16",
@@ -168,17 +182,21 @@ def trained(blocks: str, dataset: Dataset, seed: int = 0) -> nn.Module:
     return made[0].eval()
 
 
-def accuracy_rows(draws: int, exact_draws: int) -> None:
+def accuracy_rows(draws: int) -> None:
+    """Print both forms of trained networks on the default chip, and over all networks on others."""
+    dataset = load_dataset("digits-hard")
+    modules = {blocks: trained(blocks, dataset) for blocks in TRAINED}
+
+    def judged(config: AnalogConfig) -> dict[str, AnalogReport]:
+        return {
+            blocks: evaluate_on_chip(module, dataset, config, draws, exact_draws=draws)
+            for blocks, module in modules.items()
+        }
+
     print("| network | float | quantised | exact | folded | folded - exact | same class | error of scores |")
     print("|---|---|---|---|---|---|---|---|")
-    dataset = load_dataset("digits-hard")
-    for blocks in TRAINED:
-        report = evaluate_on_chip(
-            trained(blocks, dataset), dataset, AnalogConfig(), draws, 0, exact_draws=exact_draws
-        )
-        exact, error = report.exact, report.folded_error
-        if exact is None or error is None:
-            raise AssertionError("exact draws were asked for")
+    for blocks, report in judged(AnalogConfig()).items():
+        exact, error = _exact(report)
         print(
             f"| {blocks} | {report.float_frac:.3f} | {report.quantised_frac:.3f} | "
             f"{exact.mean_frac:.3f} ± {exact.deviation_frac:.3f} | "
@@ -186,14 +204,33 @@ def accuracy_rows(draws: int, exact_draws: int) -> None:
             f"{error.accuracy_frac:+.3f} | {error.agreement_frac:.3f} | {error.score_frac:.3f} |",
             flush=True,
         )
+    print("\n| chip | quantised | exact | folded | abs(folded - exact), most | same class | Kendall's tau |")
+    print("|---|---|---|---|---|---|---|")
+    for name, config in WORSE.items():
+        reports = list(judged(config).values())
+        exacts, errors = zip(*map(_exact, reports), strict=True)
+        exact_means, folded_means = [e.mean_frac for e in exacts], [r.folded.mean_frac for r in reports]
+        apart = [abs(e.accuracy_frac) for e in errors]
+        tau = kendalltau(exact_means, folded_means).statistic
+        print(
+            f"| {name} | {fmean(r.quantised_frac for r in reports):.3f} | {fmean(exact_means):.3f} | "
+            f"{fmean(folded_means):.3f} | {fmean(apart):.3f}, {max(apart):.3f} | "
+            f"{fmean(e.agreement_frac for e in errors):.3f} | {tau:.2f} |",
+            flush=True,
+        )
+
+
+def _exact(report: AnalogReport) -> tuple[ChipAccuracy, FoldedError]:
+    if report.exact is None or report.folded_error is None:
+        raise AssertionError("exact draws were asked for")
+    return report.exact, report.folded_error
 
 
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=7)
-    parser.add_argument("--draws", type=int, default=10)
-    parser.add_argument("--exact-draws", type=int, default=10)
+    parser.add_argument("--draws", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(f"Conditions: {conditions()}; 1 thread, n = {options.calls} calls in turns\n")
@@ -201,7 +238,7 @@ def main() -> None:
     print()
     folded_rows(4 * options.calls + 1)
     print()
-    accuracy_rows(options.draws, options.exact_draws)
+    accuracy_rows(options.draws)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ numba keeps machine code by this file; it calls no compiled function of another 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numba
@@ -30,6 +31,9 @@ from services.trainer.analog_types import AnalogConfig
 
 LANES = 256
 """Columns counted side by side, at most: their words, of 256 rows, fill half of a first-level cache."""
+
+SUMS = 2**22
+"""Sums convolved at a time, about: 16 MiB of them."""
 
 POINTS = 1024
 """Output points packed at a time, about: what is packed stays in the cache."""
@@ -63,16 +67,18 @@ def _convolved(integers: Tensor, layer: Crossbars, cells: Cells, adc: Adc, confi
     places, outputs = _places(config), layer.weights.shape[0]
     height, width = _output_sides(integers, layer)
     total = np.zeros((len(integers), height, width, outputs))
+    images = max(1, SUMS // (height * width * len(places) * outputs))
     factor, limit = torch.tensor([adc.codes_per_sum, adc.limit], dtype=precision).numpy()
     for split in channel_splits(layer.weights, config):
         weights = values[:, split].to(precision, memory_format=torch.channels_last)
-        for cycle in range(config.cycles):
-            fed = digits(integers[:, split], cycle, config)
+        for first, cycle in product(range(0, len(integers), images), range(config.cycles)):
+            some = slice(first, first + images)
+            fed = digits(integers[some, split], cycle, config)
             fed = fed.to(precision, memory_format=torch.channels_last)
             sums = convolve(fed, weights, layer.stride, layer.padding)
             columns = sums.permute(0, 2, 3, 1).contiguous().view(-1, len(places), outputs)
             worth = places * 2.0 ** (cycle * config.dac_bits)
-            _read(columns.numpy(), factor, limit, worth, total.reshape(-1, outputs))
+            _read(columns.numpy(), factor, limit, worth, total[some].reshape(-1, outputs))
     return torch.from_numpy(total).permute(0, 3, 1, 2)
 
 

@@ -17,8 +17,8 @@ from services.trainer.analog.quantise import Crossbars, IntegerNetwork, integer_
 from services.trainer.analog_types import AnalogConfig, AnalogReport, ChipAccuracy, FoldedError
 from services.trainer.data import Dataset
 
-BATCH = 256
-"""Images at once; no result depends on it."""
+BATCH_POINTS = 2**15
+"""Pixels of images at once: memory follows it, and no result."""
 
 
 @torch.inference_mode()
@@ -93,15 +93,21 @@ def evaluate_on_chip(
 def exact_scores(network: IntegerNetwork, integers: Tensor, seed: int, draw: int) -> Tensor:
     """Give the scores, N x classes, of quantised images on one chip, exactly."""
 
+    cells = {
+        i: write_cells(step.weights, network.config, chip_generator(seed, draw, i))
+        for i, step in enumerate(network.steps)
+        if isinstance(step, Crossbars)
+    }
+
     def multiply(i: int, layer: Crossbars, x: Tensor) -> Tensor:
-        cells = write_cells(layer.weights, network.config, chip_generator(seed, draw, i))
-        return layer.output(fast_products(x, layer, cells, network.config))
+        return layer.output(fast_products(x, layer, cells[i], network.config))
 
     return _in_batches(integers, lambda some: network.scores(some, multiply))
 
 
 def _in_batches(x: Tensor, scores: Callable[[Tensor], Tensor]) -> Tensor:
-    return torch.cat([scores(some) for some in torch.split(x, BATCH)])
+    images = max(1, BATCH_POINTS // (x.shape[2] * x.shape[3]))
+    return torch.cat([scores(some) for some in torch.split(x, images)])
 
 
 def _folded_error(

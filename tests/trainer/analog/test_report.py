@@ -68,7 +68,7 @@ def test_a_report_repeats_and_does_not_depend_on_batches(
     trained: nn.Module, digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = judged(trained, digits, variation_frac=0.2)
-    monkeypatch.setattr(report, "BATCH", 33)
+    monkeypatch.setattr(report, "BATCH_POINTS", 33 * 64)
     again = judged(trained, digits, variation_frac=0.2)
     assert first.exact == again.exact
     assert first.folded == again.folded

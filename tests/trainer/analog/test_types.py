@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import is_dataclass
 from typing import Any
 
 import pytest
 
+from services.common.convert import plans
 from services.common.errors import InvalidRequest
-from services.trainer.analog_types import AnalogConfig, ChipAccuracy
+from services.trainer.analog_types import AnalogConfig, AnalogReport, ChipAccuracy
 
 
 @pytest.mark.parametrize(
@@ -77,3 +79,9 @@ def test_draws_have_a_mean_a_deviation_and_a_worst() -> None:
     assert accuracy.mean_frac == pytest.approx(0.6)
     assert accuracy.deviation_frac == pytest.approx(0.1)
     assert accuracy.worst_frac == 0.5
+
+
+@pytest.mark.parametrize("cls", [AnalogConfig, AnalogReport])
+def test_every_field_has_a_type_that_the_wire_knows(cls: Any) -> None:
+    for plan in plans(cls):
+        assert is_dataclass(plan.type) or issubclass(plan.type, int | float | bool | str), plan.name
