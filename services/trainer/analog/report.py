@@ -92,7 +92,6 @@ def evaluate_on_chip(
 
 def exact_scores(network: IntegerNetwork, integers: Tensor, seed: int, draw: int) -> Tensor:
     """Give the scores, N x classes, of quantised images on one chip, exactly."""
-
     cells = {
         i: write_cells(step.weights, network.config, chip_generator(seed, draw, i))
         for i, step in enumerate(network.steps)
