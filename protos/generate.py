@@ -38,7 +38,7 @@ def generate(out: Path) -> None:
         f"--mypy_out=quiet:{out}",
         f"--mypy_grpc_out=quiet:{out}",
     )
-    for stub in (out / PACKAGE).iterdir():
+    for stub in (out / PACKAGE).glob("*.py*"):
         text = _IMPORT.sub(r"\1 services.common.pb.imcnas", stub.read_text("utf-8"))
         stub.write_text(text, "utf-8")
     for proto in (PROTOS / PACKAGE).glob("*.proto"):

@@ -123,6 +123,7 @@ def _services(sources: Sequence[Source]) -> Iterator[str]:
         for source in sources
         for i, m in enumerate(source.file.message_type)
     }
+    own = _of_calls(sources)
     for source in sources:
         for i, service in enumerate(source.file.service):
             yield f"## {service.name}\n\n{source.comment(SERVICE, i)}\n"
@@ -131,8 +132,11 @@ def _services(sources: Sequence[Source]) -> Iterator[str]:
                 yield f"{_kind(method).capitalize()}. {source.comment(SERVICE, i, METHOD, j)}\n"
                 for title, type_name in (("Request", method.input_type), ("Response", method.output_type)):
                     at, index, message = messages[type_name]
-                    yield f"{title} `{message.name}`: {at.comment(MESSAGE, index)}\n"
-                    yield from _fields(at, index, message)
+                    if message.name in own:
+                        yield f"{title} `{message.name}`: {at.comment(MESSAGE, index)}\n"
+                        yield from _fields(at, index, message)
+                    else:
+                        yield f"{title} {_link(message.name)}.\n"
 
 
 def _types(sources: Sequence[Source]) -> Iterator[str]:
@@ -192,9 +196,11 @@ def _kind(method: MethodDescriptorProto) -> str:
 
 
 def _of_calls(sources: Sequence[Source]) -> set[str]:
-    """Names of the requests and responses: each belongs to one call, and is shown with it."""
+    """Name the requests and responses that are shown with their call alone, as no field has their type."""
     methods = [m for source in sources for service in source.file.service for m in service.method]
-    return {name.rpartition(".")[2] for m in methods for name in (m.input_type, m.output_type)}
+    fields = [f for source in sources for message in source.file.message_type for f in message.field]
+    of_calls = {name for m in methods for name in (m.input_type, m.output_type)}
+    return {name.rpartition(".")[2] for name in of_calls - {f.type_name for f in fields}}
 
 
 def _link(name: str) -> str:

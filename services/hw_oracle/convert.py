@@ -25,7 +25,7 @@ from services.common.errors import (
     violation,
 )
 from services.common.layers import MAX_LAYERS, Bits, LayerList, Shape
-from services.common.pb.imcnas.v1 import candidate_pb2, network_pb2
+from services.common.pb.imcnas.v1 import candidate_pb2, error_pb2, network_pb2
 from services.common.pb.imcnas.v1 import hw_oracle_pb2 as pb
 from services.common.space import SearchSpace
 from services.hw_oracle.types import CANDIDATE_COLUMNS, CandidateCosts, ChipConfig, CostReport, Detail
@@ -185,9 +185,9 @@ def totals_to_pb(totals: Mapping[str, Any], of_chip: str) -> pb.CostReport:
     return pb.CostReport(model_version=MODEL_VERSION, chip_hash=of_chip, **own)
 
 
-def error_to_pb(error: ImcnasError) -> pb.ErrorReport:
+def error_to_pb(error: ImcnasError) -> error_pb2.ErrorReport:
     """Make the message of an error."""
-    return to_pb(error_report(error), pb.ErrorReport)
+    return to_pb(error_report(error), error_pb2.ErrorReport)
 
 
 def result_from_pb(result: pb.EvaluationResult) -> CostReport | ImcnasError:
@@ -233,4 +233,4 @@ def add_costs(costs: pb.CandidateCosts, part: CandidateCosts) -> None:
     for name in CANDIDATE_COLUMNS:
         getattr(costs, name).extend(getattr(part, name))
     for error in part.errors:
-        costs.errors.add(index=first + error.index, error=to_pb(error.error, pb.ErrorReport))
+        costs.errors.add(index=first + error.index, error=to_pb(error.error, error_pb2.ErrorReport))

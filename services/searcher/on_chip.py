@@ -14,14 +14,11 @@ from services.trainer.analog_types import AdcMode, AnalogConfig
 def analog_of_chip(chip: ChipConfig, bits: Bits | None = None) -> AnalogConfig:
     """Make the analog configuration of a chip.
 
-    - A subarray has converters of its own: its rows are what one ADC sums, its DACs what is fed at once. -
-    The ADC's full scale is the largest sum of a column where its bits tell all sums apart (FIX; so in
-    ISAAC),
-      else it follows the layer (SCALE), MNSIM 2.0's default.
-    - A cell holds one bit, as in the oracle's mapping. Variation and stuck cells, which a chip's file does
-    not
-      have, are MNSIM 2.0's: 1 %, and 0.1 % each.
-    - A digital crossbar adds without error.
+    A subarray has converters of its own: its rows are what one ADC sums, its DACs what is fed at once. The
+    ADC's full scale is the largest sum of a column where its bits tell all sums apart (FIX; so in ISAAC),
+    else it follows the layer (SCALE), MNSIM 2.0's default. A cell holds one bit, as in the oracle's mapping.
+    Variation and stuck cells, which a chip's file does not have, are MNSIM 2.0's: 1 %, and 0.1 % each. A
+    digital crossbar adds without error.
 
     Parameters
     ----------

@@ -8,6 +8,10 @@ from enum import StrEnum
 from statistics import fmean, pstdev
 
 from services.common.errors import InvalidRequest, one_of, violation
+from services.trainer.types import AccuracyReport, EvaluationRequest
+
+MAX_DRAWS = 1000
+MAX_FINE_TUNE_EPOCHS = 1000
 
 MAX_QUANTISER_BITS = 20
 """Most bits of a quantised column sum: shifted and added up they are still exact in a double."""
@@ -239,3 +243,91 @@ class AnalogReport:
     images: int
     config: AnalogConfig
     seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChipDraw:
+    """One chip was judged; folded unless `exact`."""
+
+    draw: int
+    exact: bool
+    accuracy_frac: float
+
+
+def check_chips(
+    draws: int, seed: int, exact_draws: int, images: int | None, fine_tune_epochs: int = 0
+) -> None:
+    """Raise InvalidRequest unless these are in the ranges that OnChipRequest tells."""
+    limits = {
+        "draws": (draws, 1, MAX_DRAWS),
+        "seed": (seed, 0, 2**63 - 1),
+        "exact_draws": (exact_draws, 0, draws),
+        "images": (1 if images is None else images, 1, 2**63 - 1),
+        "fine_tune_epochs": (fine_tune_epochs, 0, MAX_FINE_TUNE_EPOCHS),
+    }
+    wrong = [
+        violation(name, got, f"an integer from {low} to {high}")
+        for name, (got, low, high) in limits.items()
+        if type(got) is not int or not low <= got <= high
+    ]
+    if wrong:
+        raise InvalidRequest.of(*wrong)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnChipRequest:
+    """One candidate to judge on chips.
+
+    Parameters
+    ----------
+    evaluation : EvaluationRequest
+        How it is trained; its `request_id` names all of this, its weights are kept.
+    analog : AnalogConfig
+    draws : int
+        Chips drawn, 1 to 1000, computed in the folded form.
+    seed : int
+        Decides the chips, 0 <= seed < 2**63.
+    exact_draws : int
+        How many of these chips, the first ones, are computed exactly, too; of chips that do not differ, one.
+    images : int, optional
+        Validation images, spread evenly over all of them; None takes all.
+    fine_tune_epochs : int
+        Epochs of training to bear the chip, before it is judged; 0 leaves the network as it was trained.
+
+    Raises
+    ------
+    InvalidRequest
+        Naming each field at fault.
+    """
+
+    evaluation: EvaluationRequest
+    analog: AnalogConfig = AnalogConfig()
+    draws: int = 5
+    seed: int = 0
+    exact_draws: int = 0
+    images: int | None = None
+    fine_tune_epochs: int = 0
+
+    def __post_init__(self) -> None:
+        check_chips(self.draws, self.seed, self.exact_draws, self.images, self.fine_tune_epochs)
+
+    @property
+    def request_id(self) -> str:
+        """Of the evaluation, and so of all of this."""
+        return self.evaluation.request_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnChipReport:
+    """Accuracy of a candidate as it was trained, and on chips.
+
+    Parameters
+    ----------
+    accuracy : AccuracyReport
+        Of the training.
+    analog : AnalogReport
+        Of the chips, after fine-tuning if that was asked for.
+    """
+
+    accuracy: AccuracyReport
+    analog: AnalogReport

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from services.common.errors import ImcnasError
+from services.trainer.analog_types import ChipDraw
 from services.trainer.types import EpochReport, Queued
 
 OnEpoch = Callable[[EpochReport], None]
 OnQueued = Callable[[Queued], None]
+OnDraw = Callable[[ChipDraw], None]
 
 
 class Caller:

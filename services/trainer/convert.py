@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from google.protobuf.message import Message
+
 from services.common.convert import from_pb, to_pb
+from services.common.errors import ErrorReport, InvalidInput, Violation
+from services.common.pb.imcnas.v1 import error_pb2
 from services.common.pb.imcnas.v1 import trainer_pb2 as pb
+from services.trainer.analog_types import ChipDraw, OnChipReport, OnChipRequest
 from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest, Queued
 
-Event = Queued | EpochReport | AccuracyReport
-"""What an evaluation tells, the report last."""
+Event = Queued | EpochReport | ChipDraw | AccuracyReport | OnChipReport | ErrorReport
+"""What an evaluation tells; a report or an error is the last."""
+
+_KINDS: dict[type[Event], tuple[str, type[Message]]] = {
+    Queued: ("queued", pb.Queued),
+    EpochReport: ("epoch", pb.EpochReport),
+    ChipDraw: ("draw", pb.ChipDraw),
+    AccuracyReport: ("report", pb.AccuracyReport),
+    OnChipReport: ("report", pb.OnChipReport),
+    ErrorReport: ("error", error_pb2.ErrorReport),
+}
+_CLASSES = {message: cls for cls, (_, message) in _KINDS.items()}
 
 
 def request_to_pb(request: EvaluationRequest) -> pb.TrainerServiceEvaluateRequest:
@@ -20,19 +37,31 @@ def request_from_pb(request: pb.TrainerServiceEvaluateRequest) -> EvaluationRequ
     return from_pb(request, EvaluationRequest)
 
 
-def event_to_pb(event: Event) -> pb.TrainerServiceEvaluateResponse:
-    """Make the message of one event of an evaluation."""
-    if isinstance(event, Queued):
-        return pb.TrainerServiceEvaluateResponse(queued=to_pb(event, pb.Queued))
-    if isinstance(event, EpochReport):
-        return pb.TrainerServiceEvaluateResponse(epoch=to_pb(event, pb.EpochReport))
-    return pb.TrainerServiceEvaluateResponse(report=to_pb(event, pb.AccuracyReport))
+def chip_request_to_pb(request: OnChipRequest) -> pb.EvaluateOnChipRequest:
+    """Make the message of a request to judge a candidate on chips."""
+    return to_pb(request, pb.EvaluateOnChipRequest)
 
 
-def event_from_pb(response: pb.TrainerServiceEvaluateResponse) -> Event:
-    """Read one event of an evaluation."""
-    if response.HasField("queued"):
-        return from_pb(response.queued, Queued)
-    if response.HasField("epoch"):
-        return from_pb(response.epoch, EpochReport)
-    return from_pb(response.report, AccuracyReport)
+def chip_request_from_pb(request: pb.EvaluateOnChipRequest) -> OnChipRequest:
+    """Read a request to judge a candidate on chips."""
+    try:
+        request_from_pb(request.evaluation)
+    except InvalidInput as error:  # by its own path: both requests have a seed
+        inside = (Violation(f"evaluation.{v.field}", v.description) for v in error.violations)
+        raise type(error).of(*inside) from error
+    return from_pb(request, OnChipRequest)
+
+
+def event_fields(event: Event) -> dict[str, Any]:
+    """Field of a streamed response that holds an event."""
+    name, message = _KINDS[type(event)]
+    return {name: to_pb(event, message)}
+
+
+def event_from_pb(response: Any) -> Event | None:
+    """Read the event of a streamed response; None for one that only a newer service knows."""
+    name = response.WhichOneof("event")
+    if name is None:
+        return None
+    message = getattr(response, name)
+    return from_pb(message, _CLASSES[type(message)])

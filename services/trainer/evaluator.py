@@ -9,22 +9,24 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, Unpack, cast
 from uuid import uuid4
 
 import services
 from services.common.closing import Closing
 from services.common.errors import Cancelled, EvaluationCancelled, TrainingFailed, Unavailable
+from services.trainer.analog_types import AnalogReport, ChipDraw, OnChipReport, OnChipRequest
 from services.trainer.artifacts import Artifacts
+from services.trainer.batch import AHEAD, OnBatchEpoch, Outcome, run_batch
 from services.trainer.cache import ResultCache
-from services.trainer.callers import Caller, OnEpoch, OnQueued
+from services.trainer.callers import Caller, OnDraw, OnEpoch, OnQueued
 from services.trainer.data import Dataset, Registry
 from services.trainer.identity import Identity, identify
-from services.trainer.jobs import Item, TrainJob, WorkerLost
+from services.trainer.jobs import ChipJob, Item, Job, Result, TrainJob, WorkerLost
 from services.trainer.requests import Evaluations
 from services.trainer.slots import Slots
 from services.trainer.types import (
@@ -45,10 +47,11 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """One training that ended, for metrics; answers from memory or cache are none.
+    """One job that ended, for metrics; answers from memory or cache are none.
 
     Parameters
     ----------
+    job : {"training", "chips"}
     outcome : {"complete", "failed", "cancelled"}
     wall_s : float
         From the moment a slot was free.
@@ -56,6 +59,7 @@ class Ended:
         Training images passed, over all epochs that were told.
     """
 
+    job: Literal["training", "chips"]
     outcome: Literal["complete", "failed", "cancelled"]
     wall_s: float
     images: int
@@ -156,8 +160,7 @@ class Evaluator(Closing, ABC):
         Unavailable
             The trainer is closed, or has no worker to train on.
         """
-        # What is wrong is refused before anything waits.
-        identity = identify(request, self._datasets.load(request.dataset).info, self.device)
+        identity = self._identify(request)
         if self._closed:
             raise Unavailable("the trainer is closed")
         caller = Caller(on_epoch, on_queued)
@@ -177,21 +180,77 @@ class Evaluator(Closing, ABC):
 
         Raises
         ------
+        ImcnasError
+            As `evaluate`.
         Unavailable
             They could not be kept: the artifact folder is full or cannot be written to.
         """
-        wanted = EvaluationRequest(
-            candidate=request.candidate, dataset=request.dataset, recipe=request.recipe, seed=request.seed,
-            budget_epochs=request.budget_epochs, keep_weights=True,
-        )  # fmt: skip
-        identity = identify(wanted, self._datasets.load(wanted.dataset).info, self.device)
-        data = self._artifacts.weights(identity.evaluation)
-        if data is None:
-            self.evaluate(wanted, on_epoch)
-            data = self._artifacts.weights(identity.evaluation)
-        if data is None:
-            raise Unavailable(f"the weights could not be kept in {self._artifacts.folder}")
-        return data
+        identity = self._identify(request)
+        kept = self._artifacts.weights(identity.evaluation)
+        if kept is None:
+            _, kept = self._learn(replace(request, keep_weights=True), identity, on_epoch, None)
+        return kept
+
+    def evaluate_on_chip(
+        self,
+        request: OnChipRequest,
+        on_epoch: OnEpoch | None = None,
+        on_queued: OnQueued | None = None,
+        on_draw: OnDraw | None = None,
+    ) -> OnChipReport:
+        """Train a candidate, unless its result and weights are kept, and judge it as crossbars compute it.
+
+        Parameters
+        ----------
+        request : OnChipRequest
+        on_epoch, on_queued : callable, optional
+            As of `evaluate`.
+        on_draw : callable, optional
+            Told in this thread of each chip that was judged.
+
+        Raises
+        ------
+        ImcnasError
+            As `evaluate`; `cancel` ends this, too.
+        InvalidRequest
+            The network does not fit the chip.
+        Unavailable
+            The weights could not be kept.
+        """
+        evaluation = replace(request.evaluation, keep_weights=True)
+        identity = self._identify(evaluation)
+        report, weights = self._learn(evaluation, identity, on_epoch, on_queued)
+        caller = Caller(on_queued=on_queued)
+
+        def hear(item: Item) -> None:
+            if isinstance(item, ChipDraw) and on_draw is not None:
+                on_draw(item)
+
+        def job() -> ChipJob:
+            return ChipJob(name=uuid4().hex, request=request, weights=weights)
+
+        with self._evaluations.registered(evaluation, caller):
+            analog = cast("AnalogReport", self._do(job, evaluation.dataset, caller, hear))
+        return OnChipReport(accuracy=report, analog=analog)
+
+    def evaluate_batch(
+        self, requests: Sequence[EvaluationRequest], on_epoch: OnBatchEpoch | None = None
+    ) -> Iterator[tuple[int, Outcome]]:
+        """Train many candidates; yield each one's number and its report or error, as they end.
+
+        Parameters
+        ----------
+        requests : sequence of EvaluationRequest
+            At most 1,000.
+        on_epoch : callable, optional
+            Told a request's number and each of its epochs, once, in this thread.
+
+        Raises
+        ------
+        InvalidRequest
+            There are more than 1,000.
+        """
+        return run_batch(self.evaluate, requests, self.slots + AHEAD, on_epoch)
 
     def dataset(self, name: str) -> DatasetInfo:
         """Describe a data set; NotFound if there is none of that name, InvalidDataset if it is damaged."""
@@ -221,7 +280,7 @@ class Evaluator(Closing, ABC):
         self._artifacts.close()
 
     @abstractmethod
-    def _run(self, worker: Any, job: TrainJob, dataset: Dataset) -> Generator[Item]:
+    def _run(self, worker: Any, job: Job, dataset: Dataset) -> Generator[Item]:
         """Do a job on a worker, which is free again once this is closed; ends with the job's result.
 
         Raises
@@ -240,6 +299,24 @@ class Evaluator(Closing, ABC):
 
     def _ray_version(self) -> str:
         return ""
+
+    def _identify(self, request: EvaluationRequest) -> Identity:
+        """Name an evaluation; what is wrong with it is refused before anything waits."""
+        return identify(request, self._datasets.load(request.dataset).info, self.device)
+
+    def _learn(
+        self,
+        request: EvaluationRequest,
+        identity: Identity,
+        on_epoch: OnEpoch | None,
+        on_queued: OnQueued | None,
+    ) -> tuple[AccuracyReport, bytes]:
+        """Train, unless that is known, and give the weights, which the request keeps."""
+        report = self.evaluate(request, on_epoch, on_queued)
+        weights = self._artifacts.weights(identity.evaluation)
+        if weights is None:
+            raise Unavailable(f"the weights could not be kept in {self._artifacts.folder}")
+        return report, weights
 
     def _evaluate(
         self, request: EvaluationRequest, identity: Identity, caller: Caller, tell: OnEpoch
@@ -266,34 +343,52 @@ class Evaluator(Closing, ABC):
     def _train(
         self, request: EvaluationRequest, identity: Identity, caller: Caller, tell: OnEpoch
     ) -> AccuracyReport:
-        """Train on one worker after the other until none is lost."""
+        def job() -> TrainJob:
+            resume = self._artifacts.checkpoint(identity.trunk, request.trunk_epochs)
+            return TrainJob(name=uuid4().hex, request=request, resume=resume)
+
+        def hear(item: Item) -> None:
+            match item:
+                case EpochReport():
+                    tell(item)
+                case Checkpoint():
+                    self._artifacts.put_checkpoint(identity.trunk, item.epoch, item.data)
+                case Weights():
+                    self._artifacts.put_weights(identity.evaluation, item.data)
+
+        return cast("AccuracyReport", self._do(job, request.dataset, caller, hear))
+
+    def _do(
+        self, make: Callable[[], Job], dataset: str, caller: Caller, hear: Callable[[Item], None]
+    ) -> Result:
+        """Do a job on one worker after the other until none is lost; `make` makes it for each of them."""
         outcome: Literal["complete", "failed", "cancelled"] = "cancelled"
         begun: float | None = None
         epochs = broken = 0
-
-        def hear(epoch: EpochReport) -> None:
-            nonlocal epochs
-            epochs = max(epochs, epoch.epoch)
-            tell(epoch)
-
+        data = self._datasets.load(dataset)
+        job = make()
         try:
-            with self._limited(request, caller) as begin_to_count:
+            with self._limited(job, caller) as begin_to_count:
                 while broken < ATTEMPTS:
                     with self._slots.take(caller, again=begun is not None) as worker:
                         if begun is None:
                             begun = time.monotonic()
                             begin_to_count()
                         try:
-                            report = self._train_on(worker, request, identity, caller, hear)
+                            for item in self._items(worker, job, data, caller):
+                                if isinstance(item, EpochReport):
+                                    epochs = max(epochs, item.epoch)
+                                if isinstance(item, Result):
+                                    if isinstance(item, AccuracyReport):
+                                        epochs -= item.resumed_epochs
+                                    outcome = "complete"
+                                    return item
+                                hear(item)
                         except WorkerLost as lost:
                             broken += lost.blames_job
-                        else:
-                            epochs -= report.resumed_epochs
-                            outcome = "complete"
-                            return report
+                    job = make()  # there may be more to go on from
                 raise TrainingFailed(
-                    f"training of {request.candidate} broke {ATTEMPTS} workers; "
-                    "it may need more memory than they have"
+                    f"{job} broke {ATTEMPTS} workers; it may need more memory than they have"
                 )
         except EvaluationCancelled:
             raise
@@ -302,42 +397,30 @@ class Evaluator(Closing, ABC):
             raise
         finally:
             if begun is not None:
-                images = epochs * self._datasets.load(request.dataset).info.train_images
-                self._on_end(Ended(outcome=outcome, wall_s=time.monotonic() - begun, images=images))
+                seconds = time.monotonic() - begun
+                images = epochs * data.info.train_images
+                self._on_end(Ended(job=job.kind, outcome=outcome, wall_s=seconds, images=images))
 
-    def _train_on(
-        self, worker: Any, request: EvaluationRequest, identity: Identity, caller: Caller, hear: OnEpoch
-    ) -> AccuracyReport:
-        resume = self._artifacts.checkpoint(identity.trunk, request.trunk_epochs)
-        job = TrainJob(name=uuid4().hex, request=request, resume=resume)
-        dataset = self._datasets.load(request.dataset)
+    def _items(self, worker: Any, job: Job, data: Dataset, caller: Caller) -> Iterator[Item]:
+        """Give what a worker gives while it does a job; the caller may stop it."""
         try:
             with (
                 caller.stopping(lambda: self._interrupt(worker, job.name)),
-                closing(self._run(worker, job, dataset)) as items,
+                closing(self._run(worker, job, data)) as items,
             ):
-                for item in items:
-                    match item:
-                        case EpochReport():
-                            hear(item)
-                        case Checkpoint():
-                            self._artifacts.put_checkpoint(identity.trunk, item.epoch, item.data)
-                        case Weights():
-                            self._artifacts.put_weights(identity.evaluation, item.data)
-                        case AccuracyReport():
-                            return item
+                yield from items
         except (Cancelled, WorkerLost):
             caller.check()  # why it was cancelled, or its worker killed
             raise
-        raise AssertionError("a training ends with its result")
+        raise AssertionError("a job ends with its result")
 
     @contextmanager
-    def _limited(self, request: EvaluationRequest, caller: Caller) -> Iterator[Callable[[], None]]:
-        """Stop the caller when its training takes too long, from when what this gives is called."""
+    def _limited(self, job: Job, caller: Caller) -> Iterator[Callable[[], None]]:
+        """Stop the caller when its job takes too long, from when what this gives is called."""
         if self._timeout_s is None:
             yield lambda: None
             return
-        text = f"training of {request.candidate} took more than the {self._timeout_s:g} s that it may take"
+        text = f"{job} took more than the {self._timeout_s:g} s that it may take"
         timer = threading.Timer(self._timeout_s, caller.stop, (TrainingFailed(text),))
         timer.daemon = True
         try:

@@ -7,7 +7,7 @@ from typing import Unpack
 
 from services.trainer.data import Dataset
 from services.trainer.evaluator import Evaluator, Options
-from services.trainer.jobs import Item, TrainJob
+from services.trainer.jobs import Item, Job
 from services.trainer.types import NodeInfo
 from services.trainer.worker import Worker
 
@@ -25,7 +25,7 @@ class InlineTrainer(Evaluator):
         super().__init__(**options)
         self._slots.add(Worker(self.device))
 
-    def _run(self, worker: Worker, job: TrainJob, dataset: Dataset) -> Generator[Item]:
+    def _run(self, worker: Worker, job: Job, dataset: Dataset) -> Generator[Item]:
         if not worker.holds(dataset.info.fingerprint):
             worker.attach(dataset)
         return worker.run(job, dataset.info.fingerprint)

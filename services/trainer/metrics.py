@@ -14,10 +14,17 @@ class TrainerMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._evaluations = Counter(
-            "imcnas_trainer_evaluations", "Trainings ended.", ("outcome",), registry=registry
+            "imcnas_trainer_evaluations",
+            "Trainings, and evaluations on chips, ended.",
+            ("job", "outcome"),
+            registry=registry,
         )
         self._seconds = Histogram(
-            "imcnas_trainer_evaluation_seconds", "Time of a training.", registry=registry, buckets=_BUCKETS_S
+            "imcnas_trainer_evaluation_seconds",
+            "Time of a training, or an evaluation on chips.",
+            ("job",),
+            registry=registry,
+            buckets=_BUCKETS_S,
         )
         self._looks = Counter(
             "imcnas_trainer_cache_requests",
@@ -33,8 +40,8 @@ class TrainerMetrics:
 
     def ended(self, ended: Ended) -> None:
         """Count one training."""
-        self._evaluations.labels(ended.outcome).inc()
-        self._seconds.observe(ended.wall_s)
+        self._evaluations.labels(ended.job, ended.outcome).inc()
+        self._seconds.labels(ended.job).observe(ended.wall_s)
         self._images.inc(ended.images)
 
     def looked(self, hit: bool) -> None:

@@ -36,7 +36,7 @@ from services.common.errors import (
 )
 from services.trainer.data import Dataset
 from services.trainer.evaluator import Evaluator, Options
-from services.trainer.jobs import Item, TrainJob, WorkerLost
+from services.trainer.jobs import Item, Job, WorkerLost
 from services.trainer.types import NodeInfo
 
 log = logging.getLogger(__name__)
@@ -141,7 +141,7 @@ class RayTrainer(Evaluator):
         nodes = ray.nodes()  # type: ignore[no-untyped-call]
         return {n["NodeID"]: n["NodeManagerAddress"] for n in nodes if n["Alive"] or not alive}
 
-    def _run(self, worker: _Worker, job: TrainJob, dataset: Dataset) -> Generator[Item]:
+    def _run(self, worker: _Worker, job: Job, dataset: Dataset) -> Generator[Item]:
         try:
             ray.get(worker.actor.place.remote())
         except RayError as error:  # it died while it had nothing to do
@@ -159,9 +159,9 @@ class RayTrainer(Evaluator):
             ended = True
             if isinstance(error.cause, ImcnasError):
                 raise error.cause from None
-            log.exception("training of %s failed", job.request.candidate)
+            log.exception("%s failed", job)
             cause = type(error.cause or error).__name__
-            raise TrainingFailed(f"training of {job.request.candidate} failed: {cause}") from error
+            raise TrainingFailed(f"{job} failed: {cause}") from error
         except RayError as error:  # the actor is gone, or its node
             ended = True
             raise self._lost(worker) from error
@@ -260,7 +260,7 @@ class TrainingActor:
         """Tell that the actor is ready, its process and its node."""
         return os.getpid(), ray.get_runtime_context().get_node_id()
 
-    def run(self, job: TrainJob, fingerprint: str, data: list[Any]) -> Iterator[Item]:
+    def run(self, job: Job, fingerprint: str, data: list[Any]) -> Iterator[Item]:
         """Do a job; Ray streams what it gives. `data` holds the reference of the data set, read once."""
         if not self._worker.holds(fingerprint):
             self._worker.attach(ray.get(data[0]))

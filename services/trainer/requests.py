@@ -56,7 +56,7 @@ class Evaluations:
         InvalidRequest
             The request's id was given before with other content.
         """
-        with self._registered(request, caller):
+        with self.registered(request, caller):
             report = self._reports.get(request.request_id)
             if report is not None:
                 for epoch in report.epochs:
@@ -83,7 +83,14 @@ class Evaluations:
             caller.stop(error)
 
     @contextmanager
-    def _registered(self, request: EvaluationRequest, caller: Caller) -> Iterator[None]:
+    def registered(self, request: EvaluationRequest, caller: Caller) -> Iterator[None]:
+        """Let `cancel` and `stop` reach a caller meanwhile.
+
+        Raises
+        ------
+        InvalidRequest
+            The request's id was given before with other content.
+        """
         name = request.request_id
         with self._lock:
             if name and self._asked.setdefault(name, request) != request:

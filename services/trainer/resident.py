@@ -34,7 +34,7 @@ class Resident:
     """
 
     def __init__(self, dataset: Dataset, device: str = "cpu") -> None:
-        self.info, self.device = dataset.info, torch.device(device)
+        self.dataset, self.info, self.device = dataset, dataset.info, torch.device(device)
         self._pixels, self._labels = {}, {}
         for name, part in dataset.parts.items():
             # The clone gives one memory layout whatever strides numpy chose: convolutions round by layout.

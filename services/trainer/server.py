@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
 from services.common.convert import to_pb
-from services.common.errors import Overloaded
+from services.common.errors import Overloaded, error_report
 from services.common.pb.imcnas.v1 import trainer_pb2 as pb
 from services.common.pb.imcnas.v1 import trainer_pb2_grpc
 from services.common.rpc.limits import MAX_MESSAGE_BYTES
 from services.common.rpc.server import RpcServer, listening, serve_until
+from services.common.rpc.status import to_error
 from services.common.rpc.workers import Workers
 from services.common.settings import TrainerSettings
+from services.trainer.analog_types import OnChipRequest
 from services.trainer.artifacts import Artifacts
+from services.trainer.batch import AHEAD, check_batch
 from services.trainer.cache import ResultCache
-from services.trainer.convert import Event, event_to_pb, request_from_pb
+from services.trainer.convert import Event, chip_request_from_pb, event_fields, request_from_pb
 from services.trainer.data import Registry
 from services.trainer.evaluator import Evaluator, Options
 from services.trainer.metrics import TrainerMetrics
-from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest, Queued
+from services.trainer.types import EvaluationRequest, Queued
+
+Tell = Callable[[Event], None]
 
 SERVICE = pb.DESCRIPTOR.services_by_name["TrainerService"].full_name
 
-MAX_EVALUATIONS = 64
+MAX_EVALUATIONS = 1024
 """Evaluations that run or wait at once, each in its thread however many read it; more are refused as
 Overloaded."""
 
@@ -50,7 +56,49 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
     ) -> AsyncIterator[pb.TrainerServiceEvaluateResponse]:
         """Stream one evaluation."""
         async for event in self._evaluation(request_from_pb(request)).events():
-            yield event_to_pb(event)
+            yield pb.TrainerServiceEvaluateResponse(**event_fields(event))
+
+    async def BatchEvaluate(  # noqa: N802
+        self, request: pb.TrainerServiceBatchEvaluateRequest, context: Any
+    ) -> AsyncIterator[pb.TrainerServiceBatchEvaluateResponse]:
+        """Stream many evaluations; those that have begun go on when the reader leaves."""
+        check_batch(len(request.evaluations))
+        news: asyncio.Queue[pb.TrainerServiceBatchEvaluateResponse | None] = asyncio.Queue()
+        running: set[asyncio.Task[None]] = set()
+
+        async def one(index: int) -> None:
+            try:
+                async for event in self._evaluation(request_from_pb(request.evaluations[index])).events():
+                    news.put_nowait(_numbered(index, event))
+            except Exception as error:  # it fails alone
+                report = error_report(to_error(error, "BatchEvaluate"))
+                news.put_nowait(_numbered(index, report))
+
+        async def all_of_them() -> None:
+            for index in range(len(request.evaluations)):
+                while len(running) >= self._evaluator.slots + AHEAD:
+                    await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                task = asyncio.create_task(one(index))
+                running.add(task)
+                task.add_done_callback(running.discard)
+            if running:
+                await asyncio.wait(running)
+            news.put_nowait(None)
+
+        beginning = asyncio.create_task(all_of_them())
+        try:
+            while (response := await news.get()) is not None:
+                yield response
+        finally:
+            for task in (beginning, *running):  # the readers alone: their evaluations go on
+                task.cancel()
+
+    async def EvaluateOnChip(  # noqa: N802
+        self, request: pb.EvaluateOnChipRequest, context: Any
+    ) -> AsyncIterator[pb.EvaluateOnChipResponse]:
+        """Stream one evaluation on chips."""
+        async for event in self._evaluation(chip_request_from_pb(request)).events():
+            yield pb.EvaluateOnChipResponse(**event_fields(event))
 
     async def CancelEvaluation(  # noqa: N802
         self, request: pb.CancelEvaluationRequest, context: Any
@@ -71,30 +119,42 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
         info = to_pb(await self._workers.run(self._evaluator.info), pb.TrainerInfo)
         return pb.TrainerServiceGetServerInfoResponse(info=info, max_message_bytes=MAX_MESSAGE_BYTES)
 
-    def _evaluation(self, request: EvaluationRequest) -> _Evaluation:
+    def _evaluation(self, request: EvaluationRequest | OnChipRequest) -> _Evaluation:
         """Find the evaluation that runs for this request's id, or begin one."""
         key: object = request if request.request_id else object()
         running = self._running.get(key)
         if running is None:
             if len(self._running) >= MAX_EVALUATIONS:
                 raise Overloaded(f"{len(self._running)} evaluations run or wait already: try again later")
-            running = self._running[key] = _Evaluation(self._evaluator, request, self._threads)
+            running = self._running[key] = _Evaluation(partial(self._evaluate, request), self._threads)
             running.report.add_done_callback(lambda _: self._running.pop(key))
         return running
 
+    def _evaluate(self, request: EvaluationRequest | OnChipRequest, tell: Tell) -> Event:
+        if isinstance(request, OnChipRequest):
+            return self._evaluator.evaluate_on_chip(request, tell, tell, tell)
+        return self._evaluator.evaluate(request, tell, tell)
+
 
 class _Evaluation:
-    """One evaluation in one thread, read in the loop; it goes on when readers leave, who may come back."""
+    """One evaluation in one thread, read in the loop; it goes on when readers leave, who may come back.
 
-    def __init__(self, evaluator: Evaluator, request: EvaluationRequest, threads: ThreadPoolExecutor) -> None:
-        self._events: list[Queued | EpochReport] = []
+    Parameters
+    ----------
+    evaluate : callable
+        Given where to tell its events, gives the report.
+    threads : ThreadPoolExecutor
+    """
+
+    def __init__(self, evaluate: Callable[[Tell], Event], threads: ThreadPoolExecutor) -> None:
+        self._events: list[Event] = []
         self._news = asyncio.Event()
         loop = asyncio.get_running_loop()
 
-        def tell(event: Queued | EpochReport) -> None:
+        def tell(event: Event) -> None:
             loop.call_soon_threadsafe(self._add, event)
 
-        self.report = loop.run_in_executor(threads, evaluator.evaluate, request, tell, tell)
+        self.report = loop.run_in_executor(threads, evaluate, tell)
         self.report.add_done_callback(self._end)
 
     async def events(self) -> AsyncIterator[Event]:
@@ -102,27 +162,29 @@ class _Evaluation:
         told = 0
         while told < len(self._events) or not self.report.done():
             if told < len(self._events):
-                yield self._events[told]
-                told += 1
+                event, told = self._events[told], told + 1
+                outdated = told < len(self._events) and isinstance(self._events[told], Queued)
+                if not (outdated and isinstance(event, Queued)):  # the last place alone is of interest
+                    yield event
             else:
                 await self._news.wait()
         yield self.report.result()
 
-    def _add(self, event: Queued | EpochReport) -> None:
-        if (
-            isinstance(event, Queued) and self._events
-        ):  # who reads from the beginning wants the last place alone
-            self._events.pop()
+    def _add(self, event: Event) -> None:
         self._events.append(event)
         self._wake()
 
-    def _end(self, report: asyncio.Future[AccuracyReport]) -> None:
+    def _end(self, report: asyncio.Future[Event]) -> None:
         report.cancelled() or report.exception()  # read here, for readers who have left
         self._wake()
 
     def _wake(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
+
+
+def _numbered(index: int, event: Event) -> pb.TrainerServiceBatchEvaluateResponse:
+    return pb.TrainerServiceBatchEvaluateResponse(index=index, **event_fields(event))
 
 
 def trainer_server(

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 
 import torch
 
+from services.trainer.chips import judge_on_chips
 from services.trainer.data import Dataset
 from services.trainer.fit import train
-from services.trainer.jobs import Item, TrainJob
+from services.trainer.jobs import Item, Job, TrainJob
 from services.trainer.resident import Resident
 
 MAX_RESIDENT = 4
@@ -42,7 +43,7 @@ class Worker:
             del self._resident[next(iter(self._resident))]
         self._resident[dataset.info.fingerprint] = Resident(dataset, self._device)
 
-    def run(self, job: TrainJob, fingerprint: str) -> Generator[Item]:
+    def run(self, job: Job, fingerprint: str) -> Generator[Item]:
         """Do a job on an attached data set; ends with its result.
 
         Raises
@@ -52,16 +53,19 @@ class Worker:
         Cancelled
             `stop` was called meanwhile.
         """
+        data = self._resident[fingerprint]
+
+        def stop() -> bool:
+            return self._stopped == job.name
+
         with _threads(self._threads):
-            yield from train(
-                job.request,
-                self._resident[fingerprint],
-                resume=job.resume,
-                stop=lambda: self._stopped == job.name,
-            )
+            if isinstance(job, TrainJob):
+                yield from train(job.request, data, resume=job.resume, stop=stop)
+            else:
+                yield from judge_on_chips(job.request, job.weights, data.dataset, stop)
 
     def stop(self, job: str) -> None:
-        """End the job of that name within a step of training, or as it begins."""
+        """End the job of that name within a step of training or a chip, or as it begins."""
         self._stopped = job
 
 

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2] / "services"
 DOORS = {"server", "client", "calls", "convert", "metrics", "__main__", "pool"}
 WIRE = {"grpc", "google.protobuf", "prometheus_client"}
 IMPORTER = "hw_oracle/importers/torch.py"  # inside its functions
-TORCH = {"build", "checkpoint", "fit", "inline", "resident", "worker"}  # files of the trainer
+TORCH = {"build", "checkpoint", "chips", "fit", "inline", "resident", "worker"}  # files of the trainer
 ANALOG = {str(file.relative_to(ROOT)) for file in (ROOT / "trainer" / "analog").glob("*.py")}
 HEAVY = {"torch", "ray", "hyperopt", "sklearn", "sqlalchemy", "matplotlib"}
 
@@ -41,7 +41,7 @@ def loaded_by(names: list[str]) -> set[str]:
 def test_the_core_of_a_room_loads_no_wire_and_no_other_core(room: str):
     # torch and hyperopt load what they like themselves; the last test looks at their files
     own = {
-        "trainer": {"build", "checkpoint", "fit", "inline", "resident", "worker"},
+        "trainer": TORCH,
         "searcher": {"tpe", "space"},
     }.get(room, set())
     names = [n for n in modules(room) if n.rsplit(".", 1)[1] not in own]

@@ -30,6 +30,7 @@ from services.common.convert import Plan, enum_prefix, from_pb, plans, to_pb
 from services.common.layers import Add, Bits, Concat, Conv2d, LayerList, Linear, Multiply, Pool2d, Shape
 from services.common.pb.imcnas.v1 import (
     candidate_pb2,
+    error_pb2,
     hw_oracle_pb2,
     network_pb2,
     searcher_pb2,
@@ -39,6 +40,7 @@ from services.common.space import SearchSpace
 from services.hw_oracle.info import ChipInfo, OracleInfo
 from services.hw_oracle.types import CandidateCosts, ChipConfig, CostReport, GroupedMapping, Pipeline
 from services.searcher.types import StudyConfig, StudyStatus, TrainingLimits, Trial
+from services.trainer.analog_types import AdcMode, AnalogConfig, ChipDraw, OnChipReport, OnChipRequest
 from services.trainer.types import (
     AccuracyReport,
     DatasetInfo,
@@ -49,7 +51,9 @@ from services.trainer.types import (
     TrainRecipe,
 )
 
-FILES = tuple(m.DESCRIPTOR for m in (network_pb2, candidate_pb2, hw_oracle_pb2, trainer_pb2, searcher_pb2))
+FILES = tuple(
+    m.DESCRIPTOR for m in (network_pb2, candidate_pb2, error_pb2, hw_oracle_pb2, trainer_pb2, searcher_pb2)
+)
 MESSAGES = tuple(m for f in FILES for m in f.message_types_by_name.values())
 ENUMS = tuple(e for f in FILES for e in f.enum_types_by_name.values())
 SERVICES = tuple(s for f in FILES for s in f.services_by_name.values())
@@ -70,6 +74,9 @@ ROOTS: dict[type, type[Message]] = {
     Queued: trainer_pb2.Queued,
     EpochReport: trainer_pb2.EpochReport,
     AccuracyReport: trainer_pb2.AccuracyReport,
+    OnChipRequest: trainer_pb2.EvaluateOnChipRequest,
+    ChipDraw: trainer_pb2.ChipDraw,
+    OnChipReport: trainer_pb2.OnChipReport,
     TrainerInfo: trainer_pb2.TrainerInfo,
     StudyConfig: searcher_pb2.StudyConfig,
     Trial: searcher_pb2.Trial,
@@ -78,7 +85,7 @@ ROOTS: dict[type, type[Message]] = {
 
 UNITS = {"ns", "s", "nj", "um2", "w", "nm", "mhz", "v", "ohm", "kb", "gbps", "gsps", "hops", "frac", "nats"}
 UNITS |= {"at"}  # Unix time in seconds
-DIMENSIONLESS = {"learning_rate", "momentum", "weight_decay", "fitness"}
+DIMENSIONLESS = {"learning_rate", "momentum", "weight_decay", "fitness", "on_off_ratio"}
 
 F = FieldDescriptor
 PROTO_TYPES = {int: F.TYPE_INT64, float: F.TYPE_DOUBLE, bool: F.TYPE_BOOL, str: F.TYPE_STRING}
@@ -301,7 +308,23 @@ MAKERS |= {
         seed=st.integers(0, 2**63 - 1),
         request_id=st.text(max_size=5),
     ),
+    AnalogConfig: st.builds(
+        AnalogConfig,
+        rows=st.sampled_from((64, 256)),
+        adc_bits=st.integers(4, 8),
+        adc_mode=st.sampled_from(AdcMode),
+        variation_frac=st.floats(0, 1),
+    ),
 }
+MAKERS[OnChipRequest] = st.builds(
+    OnChipRequest,
+    evaluation=MAKERS[EvaluationRequest],
+    analog=MAKERS[AnalogConfig],
+    draws=st.integers(3, 1000),
+    seed=st.integers(0, 2**63 - 1),
+    exact_draws=st.integers(0, 3),
+    images=st.none() | _count,
+)
 MAKERS[StudyConfig] = st.builds(
     StudyConfig,
     name=st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,19}", fullmatch=True),

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.common.convert import to_pb
-from services.common.pb.imcnas.v1 import candidate_pb2, network_pb2
+from services.common.pb.imcnas.v1 import candidate_pb2, error_pb2, network_pb2
 from services.common.pb.imcnas.v1 import hw_oracle_pb2 as pb
 from services.common.rpc.limits import MESSAGE_OPTIONS
 from services.common.settings import OracleSettings
@@ -127,8 +127,8 @@ def is_field(path: str, request: Descriptor) -> bool:
     )
 
 
-def errors_in(message: Message) -> Iterator[pb.ErrorReport]:
-    if isinstance(message, pb.ErrorReport):
+def errors_in(message: Message) -> Iterator[error_pb2.ErrorReport]:
+    if isinstance(message, error_pb2.ErrorReport):
         yield message
     for field, value in message.ListFields():
         if field.message_type is not None:

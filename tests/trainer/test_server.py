@@ -88,11 +88,11 @@ def test_metrics_follow_trainings_queue_and_slots() -> None:
     metrics = TrainerMetrics(registry)
     evaluator = Scripted(fail, slots=3)
     metrics.watch(evaluator)
-    metrics.ended(Ended(outcome="complete", wall_s=2.0, images=1000))
-    metrics.ended(Ended(outcome="failed", wall_s=1.0, images=0))
+    metrics.ended(Ended(job="training", outcome="complete", wall_s=2.0, images=1000))
+    metrics.ended(Ended(job="training", outcome="failed", wall_s=1.0, images=0))
     read = registry.get_sample_value
-    assert read("imcnas_trainer_evaluations_total", {"outcome": "failed"}) == 1
-    assert read("imcnas_trainer_evaluation_seconds_sum") == 3.0
+    assert read("imcnas_trainer_evaluations_total", {"job": "training", "outcome": "failed"}) == 1
+    assert read("imcnas_trainer_evaluation_seconds_sum", {"job": "training"}) == 3.0
     assert read("imcnas_trainer_images_total") == 1000
     assert read("imcnas_trainer_queue_length") == 0
     assert read("imcnas_trainer_workers", {"state": "idle"}) == 3

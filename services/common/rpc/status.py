@@ -46,16 +46,22 @@ MAX_TEXT_BYTES = 1000
 """Of the message, and of all violations: both travel as headers, of which clients take 8 KiB."""
 
 
-def to_status(error: Exception, method: str) -> status_pb2.Status:
-    """Make the google.rpc.Status of what `method` raised.
+def to_error(error: Exception, method: str) -> ImcnasError:
+    """Make what a caller may see of what `method` raised.
 
     What is no ImcnasError is our own mistake: it becomes Internal with an incident's id, its text goes to the
     log alone.
     """
-    if not isinstance(error, ImcnasError):
-        incident = uuid4().hex[:12]
-        log.error("incident %s in %s", incident, method, exc_info=error)
-        error = errors.Internal(f"incident {incident} in {method}: the service's log has the rest")
+    if isinstance(error, ImcnasError):
+        return error
+    incident = uuid4().hex[:12]
+    log.error("incident %s in %s", incident, method, exc_info=error)
+    return errors.Internal(f"incident {incident} in {method}: the service's log has the rest")
+
+
+def to_status(raised: Exception, method: str) -> status_pb2.Status:
+    """Make the google.rpc.Status of what `method` raised."""
+    error = to_error(raised, method)
     code = next((CODES[c] for c in type(error).__mro__ if c in CODES), grpc.StatusCode.INTERNAL)
     details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)]
     if error.violations:

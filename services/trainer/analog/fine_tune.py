@@ -8,7 +8,7 @@ arXiv 1308.3432). Scales and the ADC's fit are taken anew at the start of an epo
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from services.common.errors import InvalidRequest, TrainingFailed, violation
+from services.common.errors import Cancelled, InvalidRequest, TrainingFailed, violation
 from services.trainer.analog.cells import write_cells
 from services.trainer.analog.folded import AdcFit, effective_weights, fit_adcs
 from services.trainer.analog.graph import Product, Step, convolve, read_steps
@@ -40,6 +40,7 @@ def fine_tune(
     epochs: int,
     seed: int,
     recipe: TrainRecipe = FINE_TUNING,
+    stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Train a network on for a chip, in place; its normalisation is folded into its convolutions.
 
@@ -57,6 +58,8 @@ def fine_tune(
         Of the order and shifts of images and of all noise, 0 <= seed < 2**63.
     recipe : TrainRecipe
         Of which all counts but the epochs.
+    stop : callable
+        Asked before every step whether to end with Cancelled.
 
     Raises
     ------
@@ -87,6 +90,8 @@ def fine_tune(
     for epoch in range(1, epochs + 1):
         learner.calibrate(calibration)
         for x, y in images.train_batches(recipe.batch_size, recipe.shift_px, draws):
+            if stop():
+                raise Cancelled(f"fine-tuning was stopped in epoch {epoch}")
             loss = criterion(learner(x), y)
             sgd.zero_grad()
             loss.backward()

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 import torch
 from torch import Tensor, nn
 
-from services.common.errors import InvalidRequest, Violation, violation
 from services.trainer.analog.cells import chip_generator, write_cells
 from services.trainer.analog.folded import FoldedChip, fit_adcs
 from services.trainer.analog.graph import read_steps
 from services.trainer.analog.images import CALIBRATION_IMAGES, FIT_IMAGES, normalised, spread
 from services.trainer.analog.kernel_exact import fast_products
 from services.trainer.analog.quantise import Crossbars, IntegerNetwork, integer_products, quantise
-from services.trainer.analog_types import AnalogConfig, AnalogReport, ChipAccuracy, FoldedError
+from services.trainer.analog_types import (
+    AnalogConfig,
+    AnalogReport,
+    ChipAccuracy,
+    ChipDraw,
+    FoldedError,
+    check_chips,
+)
 from services.trainer.data import Dataset
 
 BATCH_POINTS = 2**15
 """Pixels of images at once: memory follows it, and no result."""
 
 
-@torch.inference_mode()
 def evaluate_on_chip(
     module: nn.Module,
     dataset: Dataset,
@@ -31,6 +36,7 @@ def evaluate_on_chip(
     *,
     exact_draws: int = 0,
     images: int | None = None,
+    on_draw: Callable[[ChipDraw], None] | None = None,
 ) -> AnalogReport:
     """Judge a trained network as crossbars compute it, on validation images.
 
@@ -52,13 +58,34 @@ def evaluate_on_chip(
         How many of these chips, the first ones, are computed exactly, too; of chips that do not differ, one.
     images : int, optional
         Validation images, spread evenly over all of them; None takes all.
+    on_draw : callable, optional
+        Told of each chip that was judged.
 
     Raises
     ------
     InvalidRequest
         A number out of its range, or a module that no crossbar computes.
     """
-    _check(draws, seed, exact_draws, images)
+    for item in judge(module, dataset, config, draws, seed, exact_draws, images):
+        if isinstance(item, AnalogReport):
+            return item
+        if on_draw is not None:
+            on_draw(item)
+    raise AssertionError("the report is the last item")
+
+
+@torch.inference_mode()
+def judge(
+    module: nn.Module,
+    dataset: Dataset,
+    config: AnalogConfig,
+    draws: int,
+    seed: int,
+    exact_draws: int,
+    images: int | None,
+) -> Generator[ChipDraw | AnalogReport]:
+    """As `evaluate_on_chip`, as a generator of what it tells, the report last."""
+    check_chips(draws, seed, exact_draws, images)
     steps = read_steps(module)
     calibration = normalised(dataset, spread(dataset.train, CALIBRATION_IMAGES))
     judged = spread(dataset.validation, images)
@@ -73,12 +100,14 @@ def evaluate_on_chip(
 
     float_scores = _in_batches(x, module.eval())
     quantised = _in_batches(integers, lambda some: network.scores(some, integer_products))
-    folded = [_in_batches(integers, FoldedChip(network, fits, seed, draw).scores) for draw in range(draws)]
-    exact = [
-        exact_scores(network, integers, seed, draw)
-        for draw in range(exact_draws if config.random else min(exact_draws, 1))
-    ]
-    return AnalogReport(
+    folded, exact = [], []
+    for draw in range(draws):
+        folded.append(_in_batches(integers, FoldedChip(network, fits, seed, draw).scores))
+        yield ChipDraw(draw=draw, exact=False, accuracy_frac=accuracy(folded[-1]))
+    for draw in range(exact_draws if config.random else min(exact_draws, 1)):
+        exact.append(exact_scores(network, integers, seed, draw))
+        yield ChipDraw(draw=draw, exact=True, accuracy_frac=accuracy(exact[-1]))
+    yield AnalogReport(
         float_frac=accuracy(float_scores),
         quantised_frac=accuracy(quantised),
         folded=ChipAccuracy(draws_frac=tuple(map(accuracy, folded))),
@@ -120,17 +149,3 @@ def _folded_error(
         agreement_frac=float((ours.argmax(2) == wanted.argmax(2)).double().mean()),
         score_frac=float((ours - wanted).norm() / wanted.norm().clamp(min=1e-30)),
     )
-
-
-def _check(draws: int, seed: int, exact_draws: int, images: int | None) -> None:
-    wrong: list[Violation] = []
-    if type(draws) is not int or not 1 <= draws <= 1000:
-        wrong.append(violation("draws", draws, "an integer from 1 to 1000"))
-    elif type(exact_draws) is not int or not 0 <= exact_draws <= draws:
-        wrong.append(violation("exact_draws", exact_draws, f"an integer from 0 to draws = {draws}"))
-    if type(seed) is not int or not 0 <= seed < 2**63:
-        wrong.append(violation("seed", seed, "0 <= value < 2**63"))
-    if images is not None and (type(images) is not int or images < 1):
-        wrong.append(violation("images", images, "1 or more, or None for all"))
-    if wrong:
-        raise InvalidRequest.of(*wrong)

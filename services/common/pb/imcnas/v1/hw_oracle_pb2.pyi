@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from services.common.pb.imcnas.v1 import candidate_pb2 as _candidate_pb2
+from services.common.pb.imcnas.v1 import error_pb2 as _error_pb2
 from services.common.pb.imcnas.v1 import network_pb2 as _network_pb2
 import builtins as _builtins
 import sys
@@ -1477,64 +1478,6 @@ class HwOracleServiceEvaluateResponse(_message.Message):
 Global___HwOracleServiceEvaluateResponse: _TypeAlias = HwOracleServiceEvaluateResponse  # noqa: Y015
 
 @_typing.final
-class FieldViolation(_message.Message):
-    """One field that is wrong."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    FIELD_FIELD_NUMBER: _builtins.int
-    DESCRIPTION_FIELD_NUMBER: _builtins.int
-    field: _builtins.str
-    """Its path, such as layers[3].conv2d.kernel_size."""
-    description: _builtins.str
-    """What was got, what is allowed, and the fix."""
-    def __init__(
-        self,
-        *,
-        field: _builtins.str = ...,
-        description: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "field", b"field"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___FieldViolation: _TypeAlias = FieldViolation  # noqa: Y015
-
-@_typing.final
-class ErrorReport(_message.Message):
-    """Why one of many was not evaluated: what a call for it alone would have failed with."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    REASON_FIELD_NUMBER: _builtins.int
-    MESSAGE_FIELD_NUMBER: _builtins.int
-    VIOLATIONS_FIELD_NUMBER: _builtins.int
-    reason: _builtins.str
-    """Stable name of the kind of error, such as INVALID_NETWORK."""
-    message: _builtins.str
-    """For people."""
-    @_builtins.property
-    def violations(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldViolation]:
-        """The fields at fault; none where no single field is."""
-
-    def __init__(
-        self,
-        *,
-        reason: _builtins.str = ...,
-        message: _builtins.str = ...,
-        violations: _abc.Iterable[Global___FieldViolation] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "reason", b"reason", "violations", b"violations"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ErrorReport: _TypeAlias = ErrorReport  # noqa: Y015
-
-@_typing.final
 class EvaluationResult(_message.Message):
     """What became of one of many networks."""
 
@@ -1547,14 +1490,14 @@ class EvaluationResult(_message.Message):
         """Totals, and what else was asked for."""
 
     @_builtins.property
-    def error(self) -> Global___ErrorReport:
+    def error(self) -> _error_pb2.ErrorReport:
         """Why the network could not be evaluated."""
 
     def __init__(
         self,
         *,
         report: Global___CostReport | None = ...,
-        error: Global___ErrorReport | None = ...,
+        error: _error_pb2.ErrorReport | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "report", b"report", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -1712,14 +1655,14 @@ class CandidateError(_message.Message):
     index: _builtins.int
     """Its place in the request."""
     @_builtins.property
-    def error(self) -> Global___ErrorReport:
+    def error(self) -> _error_pb2.ErrorReport:
         """What a call for it alone would have failed with."""
 
     def __init__(
         self,
         *,
         index: _builtins.int = ...,
-        error: Global___ErrorReport | None = ...,
+        error: _error_pb2.ErrorReport | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -1941,13 +1884,13 @@ class HwOracleServiceValidateResponse(_message.Message):
 
     ERRORS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def errors(self) -> _containers.RepeatedCompositeFieldContainer[Global___ErrorReport]:
+    def errors(self) -> _containers.RepeatedCompositeFieldContainer[_error_pb2.ErrorReport]:
         """One an error: of the network, of the chip, else of the network on the chip. None: it can be evaluated."""
 
     def __init__(
         self,
         *,
-        errors: _abc.Iterable[Global___ErrorReport] | None = ...,
+        errors: _abc.Iterable[_error_pb2.ErrorReport] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

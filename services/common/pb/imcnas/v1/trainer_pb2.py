@@ -23,50 +23,73 @@ _sym_db = _symbol_database.Default()
 
 
 from services.common.pb.imcnas.v1 import candidate_pb2 as imcnas_dot_v1_dot_candidate__pb2
+from services.common.pb.imcnas.v1 import error_pb2 as imcnas_dot_v1_dot_error__pb2
 from services.common.pb.imcnas.v1 import network_pb2 as imcnas_dot_v1_dot_network__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17imcnas/v1/trainer.proto\x12\timcnas.v1\x1a\x19imcnas/v1/candidate.proto\x1a\x17imcnas/v1/network.proto\"\x9a\x02\n\x0b\x44\x61tasetInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x0binput_shape\x18\x02 \x01(\x0b\x32\x10.imcnas.v1.Shape\x12\x14\n\x07\x63lasses\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x19\n\x0ctrain_images\x18\x04 \x01(\x03H\x01\x88\x01\x01\x12\x1e\n\x11validation_images\x18\x05 \x01(\x03H\x02\x88\x01\x01\x12\x18\n\x0btest_images\x18\x06 \x01(\x03H\x03\x88\x01\x01\x12\x13\n\x0b\x66ingerprint\x18\x07 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x08 \x01(\tB\n\n\x08_classesB\x0f\n\r_train_imagesB\x14\n\x12_validation_imagesB\x0e\n\x0c_test_images\"\xe1\x03\n\x0bTrainRecipe\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x13\n\x06\x65pochs\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x17\n\nbatch_size\x18\x04 \x01(\x03H\x02\x88\x01\x01\x12\x1a\n\rlearning_rate\x18\x05 \x01(\x01H\x03\x88\x01\x01\x12\x15\n\x08momentum\x18\x06 \x01(\x01H\x04\x88\x01\x01\x12\x19\n\x0cweight_decay\x18\x07 \x01(\x01H\x05\x88\x01\x01\x12!\n\x14label_smoothing_frac\x18\x08 \x01(\x01H\x06\x88\x01\x01\x12\x15\n\x08shift_px\x18\t \x01(\x03H\x07\x88\x01\x01\x12%\n\x08schedule\x18\n \x01(\x0e\x32\x13.imcnas.v1.Schedule\x12\x1a\n\rcooldown_frac\x18\x0b \x01(\x01H\x08\x88\x01\x01\x12\'\n\tprecision\x18\x0c \x01(\x0e\x32\x14.imcnas.v1.PrecisionB\n\n\x08_versionB\t\n\x07_epochsB\r\n\x0b_batch_sizeB\x10\n\x0e_learning_rateB\x0b\n\t_momentumB\x0f\n\r_weight_decayB\x17\n\x15_label_smoothing_fracB\x0b\n\t_shift_pxB\x10\n\x0e_cooldown_frac\"j\n\x0b\x45pochReport\x12\r\n\x05\x65poch\x18\x01 \x01(\x03\x12\x17\n\x0ftrain_loss_nats\x18\x02 \x01(\x01\x12 \n\x18validation_accuracy_frac\x18\x03 \x01(\x01\x12\x11\n\telapsed_s\x18\x04 \x01(\x01\"\xce\x02\n\x0e\x41\x63\x63uracyReport\x12\x13\n\x0bnetwork_key\x18\x01 \x01(\t\x12\x15\n\raccuracy_frac\x18\x02 \x01(\x01\x12\x1c\n\x14\x61\x63\x63uracy_stderr_frac\x18\x03 \x01(\x01\x12\x19\n\x11validation_images\x18\x04 \x01(\x03\x12&\n\x06\x65pochs\x18\x05 \x03(\x0b\x32\x16.imcnas.v1.EpochReport\x12\x0f\n\x07train_s\x18\x06 \x01(\x01\x12\x0e\n\x06\x64\x65vice\x18\x07 \x01(\t\x12\x15\n\rtorch_version\x18\x08 \x01(\t\x12\'\n\tprecision\x18\t \x01(\x0e\x32\x14.imcnas.v1.Precision\x12\x16\n\x0eresumed_epochs\x18\n \x01(\x03\x12\x1f\n\x12test_accuracy_frac\x18\x0b \x01(\x01H\x00\x88\x01\x01\x42\x15\n\x13_test_accuracy_frac\"\x17\n\x06Queued\x12\r\n\x05\x61head\x18\x01 \x01(\x03\"L\n\x08NodeInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x65vices\x18\x02 \x01(\t\x12\r\n\x05slots\x18\x03 \x01(\x03\x12\x12\n\nbusy_slots\x18\x04 \x01(\x03\"\xde\x01\n\x0bTrainerInfo\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x15\n\rtorch_version\x18\x02 \x01(\t\x12\x13\n\x0bray_version\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x04 \x01(\t\x12\r\n\x05slots\x18\x05 \x01(\x03\x12\x10\n\x08\x64\x61tasets\x18\x06 \x03(\t\x12\x12\n\nbusy_slots\x18\x07 \x01(\x03\x12\x14\n\x0cqueue_length\x18\x08 \x01(\x03\x12\x13\n\x0bqueue_limit\x18\t \x01(\x03\x12\"\n\x05nodes\x18\n \x03(\x0b\x32\x13.imcnas.v1.NodeInfo\"\xb3\x02\n\x1dTrainerServiceEvaluateRequest\x12\'\n\tcandidate\x18\x01 \x01(\x0b\x32\x14.imcnas.v1.Candidate\x12\x0f\n\x07\x64\x61taset\x18\x02 \x01(\t\x12&\n\x06recipe\x18\x03 \x01(\x0b\x32\x16.imcnas.v1.TrainRecipe\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x1a\n\rbudget_epochs\x18\x06 \x01(\x03H\x01\x88\x01\x01\x12\x19\n\x0ckeep_weights\x18\x07 \x01(\x08H\x02\x88\x01\x01\x12\x17\n\njudge_test\x18\x08 \x01(\x08H\x03\x88\x01\x01\x42\x07\n\x05_seedB\x10\n\x0e_budget_epochsB\x0f\n\r_keep_weightsB\r\n\x0b_judge_test\"\xa4\x01\n\x1eTrainerServiceEvaluateResponse\x12\'\n\x05\x65poch\x18\x01 \x01(\x0b\x32\x16.imcnas.v1.EpochReportH\x00\x12+\n\x06report\x18\x02 \x01(\x0b\x32\x19.imcnas.v1.AccuracyReportH\x00\x12#\n\x06queued\x18\x03 \x01(\x0b\x32\x11.imcnas.v1.QueuedH\x00\x42\x07\n\x05\x65vent\"!\n\x11GetDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x12GetDatasetResponse\x12\'\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x16.imcnas.v1.DatasetInfo\"$\n\"TrainerServiceGetServerInfoRequest\"f\n#TrainerServiceGetServerInfoResponse\x12$\n\x04info\x18\x01 \x01(\x0b\x32\x16.imcnas.v1.TrainerInfo\x12\x19\n\x11max_message_bytes\x18\x02 \x01(\x03\"-\n\x17\x43\x61ncelEvaluationRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"-\n\x18\x43\x61ncelEvaluationResponse\x12\x11\n\tcancelled\x18\x01 \x01(\x08*S\n\x08Schedule\x12\x18\n\x14SCHEDULE_UNSPECIFIED\x10\x00\x12\x16\n\x12SCHEDULE_ONE_CYCLE\x10\x01\x12\x15\n\x11SCHEDULE_CONSTANT\x10\x02*i\n\tPrecision\x12\x19\n\x15PRECISION_UNSPECIFIED\x10\x00\x12\x12\n\x0ePRECISION_AUTO\x10\x01\x12\x15\n\x11PRECISION_FLOAT32\x10\x02\x12\x16\n\x12PRECISION_BFLOAT16\x10\x03\x32\x8b\x03\n\x0eTrainerService\x12\x61\n\x08\x45valuate\x12(.imcnas.v1.TrainerServiceEvaluateRequest\x1a).imcnas.v1.TrainerServiceEvaluateResponse0\x01\x12[\n\x10\x43\x61ncelEvaluation\x12\".imcnas.v1.CancelEvaluationRequest\x1a#.imcnas.v1.CancelEvaluationResponse\x12I\n\nGetDataset\x12\x1c.imcnas.v1.GetDatasetRequest\x1a\x1d.imcnas.v1.GetDatasetResponse\x12n\n\rGetServerInfo\x12-.imcnas.v1.TrainerServiceGetServerInfoRequest\x1a..imcnas.v1.TrainerServiceGetServerInfoResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17imcnas/v1/trainer.proto\x12\timcnas.v1\x1a\x19imcnas/v1/candidate.proto\x1a\x15imcnas/v1/error.proto\x1a\x17imcnas/v1/network.proto\"\x9a\x02\n\x0b\x44\x61tasetInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x0binput_shape\x18\x02 \x01(\x0b\x32\x10.imcnas.v1.Shape\x12\x14\n\x07\x63lasses\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x19\n\x0ctrain_images\x18\x04 \x01(\x03H\x01\x88\x01\x01\x12\x1e\n\x11validation_images\x18\x05 \x01(\x03H\x02\x88\x01\x01\x12\x18\n\x0btest_images\x18\x06 \x01(\x03H\x03\x88\x01\x01\x12\x13\n\x0b\x66ingerprint\x18\x07 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x08 \x01(\tB\n\n\x08_classesB\x0f\n\r_train_imagesB\x14\n\x12_validation_imagesB\x0e\n\x0c_test_images\"\xe1\x03\n\x0bTrainRecipe\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x13\n\x06\x65pochs\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x17\n\nbatch_size\x18\x04 \x01(\x03H\x02\x88\x01\x01\x12\x1a\n\rlearning_rate\x18\x05 \x01(\x01H\x03\x88\x01\x01\x12\x15\n\x08momentum\x18\x06 \x01(\x01H\x04\x88\x01\x01\x12\x19\n\x0cweight_decay\x18\x07 \x01(\x01H\x05\x88\x01\x01\x12!\n\x14label_smoothing_frac\x18\x08 \x01(\x01H\x06\x88\x01\x01\x12\x15\n\x08shift_px\x18\t \x01(\x03H\x07\x88\x01\x01\x12%\n\x08schedule\x18\n \x01(\x0e\x32\x13.imcnas.v1.Schedule\x12\x1a\n\rcooldown_frac\x18\x0b \x01(\x01H\x08\x88\x01\x01\x12\'\n\tprecision\x18\x0c \x01(\x0e\x32\x14.imcnas.v1.PrecisionB\n\n\x08_versionB\t\n\x07_epochsB\r\n\x0b_batch_sizeB\x10\n\x0e_learning_rateB\x0b\n\t_momentumB\x0f\n\r_weight_decayB\x17\n\x15_label_smoothing_fracB\x0b\n\t_shift_pxB\x10\n\x0e_cooldown_frac\"j\n\x0b\x45pochReport\x12\r\n\x05\x65poch\x18\x01 \x01(\x03\x12\x17\n\x0ftrain_loss_nats\x18\x02 \x01(\x01\x12 \n\x18validation_accuracy_frac\x18\x03 \x01(\x01\x12\x11\n\telapsed_s\x18\x04 \x01(\x01\"\xce\x02\n\x0e\x41\x63\x63uracyReport\x12\x13\n\x0bnetwork_key\x18\x01 \x01(\t\x12\x15\n\raccuracy_frac\x18\x02 \x01(\x01\x12\x1c\n\x14\x61\x63\x63uracy_stderr_frac\x18\x03 \x01(\x01\x12\x19\n\x11validation_images\x18\x04 \x01(\x03\x12&\n\x06\x65pochs\x18\x05 \x03(\x0b\x32\x16.imcnas.v1.EpochReport\x12\x0f\n\x07train_s\x18\x06 \x01(\x01\x12\x0e\n\x06\x64\x65vice\x18\x07 \x01(\t\x12\x15\n\rtorch_version\x18\x08 \x01(\t\x12\'\n\tprecision\x18\t \x01(\x0e\x32\x14.imcnas.v1.Precision\x12\x16\n\x0eresumed_epochs\x18\n \x01(\x03\x12\x1f\n\x12test_accuracy_frac\x18\x0b \x01(\x01H\x00\x88\x01\x01\x42\x15\n\x13_test_accuracy_frac\"\x17\n\x06Queued\x12\r\n\x05\x61head\x18\x01 \x01(\x03\"L\n\x08NodeInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x65vices\x18\x02 \x01(\t\x12\r\n\x05slots\x18\x03 \x01(\x03\x12\x12\n\nbusy_slots\x18\x04 \x01(\x03\"\xde\x01\n\x0bTrainerInfo\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x15\n\rtorch_version\x18\x02 \x01(\t\x12\x13\n\x0bray_version\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x04 \x01(\t\x12\r\n\x05slots\x18\x05 \x01(\x03\x12\x10\n\x08\x64\x61tasets\x18\x06 \x03(\t\x12\x12\n\nbusy_slots\x18\x07 \x01(\x03\x12\x14\n\x0cqueue_length\x18\x08 \x01(\x03\x12\x13\n\x0bqueue_limit\x18\t \x01(\x03\x12\"\n\x05nodes\x18\n \x03(\x0b\x32\x13.imcnas.v1.NodeInfo\"\xb3\x02\n\x1dTrainerServiceEvaluateRequest\x12\'\n\tcandidate\x18\x01 \x01(\x0b\x32\x14.imcnas.v1.Candidate\x12\x0f\n\x07\x64\x61taset\x18\x02 \x01(\t\x12&\n\x06recipe\x18\x03 \x01(\x0b\x32\x16.imcnas.v1.TrainRecipe\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x1a\n\rbudget_epochs\x18\x06 \x01(\x03H\x01\x88\x01\x01\x12\x19\n\x0ckeep_weights\x18\x07 \x01(\x08H\x02\x88\x01\x01\x12\x17\n\njudge_test\x18\x08 \x01(\x08H\x03\x88\x01\x01\x42\x07\n\x05_seedB\x10\n\x0e_budget_epochsB\x0f\n\r_keep_weightsB\r\n\x0b_judge_test\"\xa4\x01\n\x1eTrainerServiceEvaluateResponse\x12\'\n\x05\x65poch\x18\x01 \x01(\x0b\x32\x16.imcnas.v1.EpochReportH\x00\x12+\n\x06report\x18\x02 \x01(\x0b\x32\x19.imcnas.v1.AccuracyReportH\x00\x12#\n\x06queued\x18\x03 \x01(\x0b\x32\x11.imcnas.v1.QueuedH\x00\x42\x07\n\x05\x65vent\"c\n\"TrainerServiceBatchEvaluateRequest\x12=\n\x0b\x65valuations\x18\x01 \x03(\x0b\x32(.imcnas.v1.TrainerServiceEvaluateRequest\"\xe1\x01\n#TrainerServiceBatchEvaluateResponse\x12\r\n\x05index\x18\x01 \x01(\x03\x12\'\n\x05\x65poch\x18\x02 \x01(\x0b\x32\x16.imcnas.v1.EpochReportH\x00\x12+\n\x06report\x18\x03 \x01(\x0b\x32\x19.imcnas.v1.AccuracyReportH\x00\x12\'\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x16.imcnas.v1.ErrorReportH\x00\x12#\n\x06queued\x18\x05 \x01(\x0b\x32\x11.imcnas.v1.QueuedH\x00\x42\x07\n\x05\x65vent\"\xe6\x04\n\x0c\x41nalogConfig\x12\x11\n\x04rows\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x19\n\x0crows_at_once\x18\x02 \x01(\x03H\x01\x88\x01\x01\x12\x15\n\x08\x64\x61\x63_bits\x18\x03 \x01(\x03H\x02\x88\x01\x01\x12\x15\n\x08\x61\x64\x63_bits\x18\x04 \x01(\x03H\x03\x88\x01\x01\x12$\n\x08\x61\x64\x63_mode\x18\x05 \x01(\x0e\x32\x12.imcnas.v1.AdcMode\x12\x16\n\tcell_bits\x18\x06 \x01(\x03H\x04\x88\x01\x01\x12\x19\n\x0c\x64ifferential\x18\x07 \x01(\x08H\x05\x88\x01\x01\x12 \n\x13\x64igital_subtraction\x18\x08 \x01(\x08H\x06\x88\x01\x01\x12\x19\n\x0con_off_ratio\x18\t \x01(\x01H\x07\x88\x01\x01\x12\x1b\n\x0evariation_frac\x18\n \x01(\x01H\x08\x88\x01\x01\x12\x1b\n\x0estuck_off_frac\x18\x0b \x01(\x01H\t\x88\x01\x01\x12\x1a\n\rstuck_on_frac\x18\x0c \x01(\x01H\n\x88\x01\x01\x12\x1c\n\x0f\x61\x63tivation_bits\x18\r \x01(\x03H\x0b\x88\x01\x01\x12\x18\n\x0bweight_bits\x18\x0e \x01(\x03H\x0c\x88\x01\x01\x42\x07\n\x05_rowsB\x0f\n\r_rows_at_onceB\x0b\n\t_dac_bitsB\x0b\n\t_adc_bitsB\x0c\n\n_cell_bitsB\x0f\n\r_differentialB\x16\n\x14_digital_subtractionB\x0f\n\r_on_off_ratioB\x11\n\x0f_variation_fracB\x11\n\x0f_stuck_off_fracB\x10\n\x0e_stuck_on_fracB\x12\n\x10_activation_bitsB\x0e\n\x0c_weight_bits\"\xb6\x02\n\x15\x45valuateOnChipRequest\x12<\n\nevaluation\x18\x01 \x01(\x0b\x32(.imcnas.v1.TrainerServiceEvaluateRequest\x12\'\n\x06\x61nalog\x18\x02 \x01(\x0b\x32\x17.imcnas.v1.AnalogConfig\x12\x12\n\x05\x64raws\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x01\x88\x01\x01\x12\x18\n\x0b\x65xact_draws\x18\x05 \x01(\x03H\x02\x88\x01\x01\x12\x13\n\x06images\x18\x06 \x01(\x03H\x03\x88\x01\x01\x12\x1d\n\x10\x66ine_tune_epochs\x18\x07 \x01(\x03H\x04\x88\x01\x01\x42\x08\n\x06_drawsB\x07\n\x05_seedB\x0e\n\x0c_exact_drawsB\t\n\x07_imagesB\x13\n\x11_fine_tune_epochs\"\"\n\x0c\x43hipAccuracy\x12\x12\n\ndraws_frac\x18\x01 \x03(\x01\"P\n\x0b\x46oldedError\x12\x15\n\raccuracy_frac\x18\x01 \x01(\x01\x12\x16\n\x0e\x61greement_frac\x18\x02 \x01(\x01\x12\x12\n\nscore_frac\x18\x03 \x01(\x01\"\xa5\x02\n\x0c\x41nalogReport\x12\x12\n\nfloat_frac\x18\x01 \x01(\x01\x12\x16\n\x0equantised_frac\x18\x02 \x01(\x01\x12\'\n\x06\x66olded\x18\x03 \x01(\x0b\x32\x17.imcnas.v1.ChipAccuracy\x12+\n\x05\x65xact\x18\x04 \x01(\x0b\x32\x17.imcnas.v1.ChipAccuracyH\x00\x88\x01\x01\x12\x31\n\x0c\x66olded_error\x18\x05 \x01(\x0b\x32\x16.imcnas.v1.FoldedErrorH\x01\x88\x01\x01\x12\x0e\n\x06images\x18\x06 \x01(\x03\x12\'\n\x06\x63onfig\x18\x07 \x01(\x0b\x32\x17.imcnas.v1.AnalogConfig\x12\x0c\n\x04seed\x18\x08 \x01(\x03\x42\x08\n\x06_exactB\x0f\n\r_folded_error\">\n\x08\x43hipDraw\x12\x0c\n\x04\x64raw\x18\x01 \x01(\x03\x12\r\n\x05\x65xact\x18\x02 \x01(\x08\x12\x15\n\raccuracy_frac\x18\x03 \x01(\x01\"d\n\x0cOnChipReport\x12+\n\x08\x61\x63\x63uracy\x18\x01 \x01(\x0b\x32\x19.imcnas.v1.AccuracyReport\x12\'\n\x06\x61nalog\x18\x02 \x01(\x0b\x32\x17.imcnas.v1.AnalogReport\"\xbf\x01\n\x16\x45valuateOnChipResponse\x12\'\n\x05\x65poch\x18\x01 \x01(\x0b\x32\x16.imcnas.v1.EpochReportH\x00\x12)\n\x06report\x18\x02 \x01(\x0b\x32\x17.imcnas.v1.OnChipReportH\x00\x12#\n\x06queued\x18\x03 \x01(\x0b\x32\x11.imcnas.v1.QueuedH\x00\x12#\n\x04\x64raw\x18\x04 \x01(\x0b\x32\x13.imcnas.v1.ChipDrawH\x00\x42\x07\n\x05\x65vent\"!\n\x11GetDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x12GetDatasetResponse\x12\'\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x16.imcnas.v1.DatasetInfo\"$\n\"TrainerServiceGetServerInfoRequest\"f\n#TrainerServiceGetServerInfoResponse\x12$\n\x04info\x18\x01 \x01(\x0b\x32\x16.imcnas.v1.TrainerInfo\x12\x19\n\x11max_message_bytes\x18\x02 \x01(\x03\"-\n\x17\x43\x61ncelEvaluationRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"-\n\x18\x43\x61ncelEvaluationResponse\x12\x11\n\tcancelled\x18\x01 \x01(\x08*S\n\x08Schedule\x12\x18\n\x14SCHEDULE_UNSPECIFIED\x10\x00\x12\x16\n\x12SCHEDULE_ONE_CYCLE\x10\x01\x12\x15\n\x11SCHEDULE_CONSTANT\x10\x02*i\n\tPrecision\x12\x19\n\x15PRECISION_UNSPECIFIED\x10\x00\x12\x12\n\x0ePRECISION_AUTO\x10\x01\x12\x15\n\x11PRECISION_FLOAT32\x10\x02\x12\x16\n\x12PRECISION_BFLOAT16\x10\x03*]\n\x07\x41\x64\x63Mode\x12\x18\n\x14\x41\x44\x43_MODE_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x41\x44\x43_MODE_IDEAL\x10\x01\x12\x10\n\x0c\x41\x44\x43_MODE_FIX\x10\x02\x12\x12\n\x0e\x41\x44\x43_MODE_SCALE\x10\x03\x32\xd6\x04\n\x0eTrainerService\x12\x61\n\x08\x45valuate\x12(.imcnas.v1.TrainerServiceEvaluateRequest\x1a).imcnas.v1.TrainerServiceEvaluateResponse0\x01\x12p\n\rBatchEvaluate\x12-.imcnas.v1.TrainerServiceBatchEvaluateRequest\x1a..imcnas.v1.TrainerServiceBatchEvaluateResponse0\x01\x12W\n\x0e\x45valuateOnChip\x12 .imcnas.v1.EvaluateOnChipRequest\x1a!.imcnas.v1.EvaluateOnChipResponse0\x01\x12[\n\x10\x43\x61ncelEvaluation\x12\".imcnas.v1.CancelEvaluationRequest\x1a#.imcnas.v1.CancelEvaluationResponse\x12I\n\nGetDataset\x12\x1c.imcnas.v1.GetDatasetRequest\x1a\x1d.imcnas.v1.GetDatasetResponse\x12n\n\rGetServerInfo\x12-.imcnas.v1.TrainerServiceGetServerInfoRequest\x1a..imcnas.v1.TrainerServiceGetServerInfoResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'imcnas.v1.trainer_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SCHEDULE']._serialized_start=2443
-  _globals['_SCHEDULE']._serialized_end=2526
-  _globals['_PRECISION']._serialized_start=2528
-  _globals['_PRECISION']._serialized_end=2633
-  _globals['_DATASETINFO']._serialized_start=91
-  _globals['_DATASETINFO']._serialized_end=373
-  _globals['_TRAINRECIPE']._serialized_start=376
-  _globals['_TRAINRECIPE']._serialized_end=857
-  _globals['_EPOCHREPORT']._serialized_start=859
-  _globals['_EPOCHREPORT']._serialized_end=965
-  _globals['_ACCURACYREPORT']._serialized_start=968
-  _globals['_ACCURACYREPORT']._serialized_end=1302
-  _globals['_QUEUED']._serialized_start=1304
-  _globals['_QUEUED']._serialized_end=1327
-  _globals['_NODEINFO']._serialized_start=1329
-  _globals['_NODEINFO']._serialized_end=1405
-  _globals['_TRAINERINFO']._serialized_start=1408
-  _globals['_TRAINERINFO']._serialized_end=1630
-  _globals['_TRAINERSERVICEEVALUATEREQUEST']._serialized_start=1633
-  _globals['_TRAINERSERVICEEVALUATEREQUEST']._serialized_end=1940
-  _globals['_TRAINERSERVICEEVALUATERESPONSE']._serialized_start=1943
-  _globals['_TRAINERSERVICEEVALUATERESPONSE']._serialized_end=2107
-  _globals['_GETDATASETREQUEST']._serialized_start=2109
-  _globals['_GETDATASETREQUEST']._serialized_end=2142
-  _globals['_GETDATASETRESPONSE']._serialized_start=2144
-  _globals['_GETDATASETRESPONSE']._serialized_end=2205
-  _globals['_TRAINERSERVICEGETSERVERINFOREQUEST']._serialized_start=2207
-  _globals['_TRAINERSERVICEGETSERVERINFOREQUEST']._serialized_end=2243
-  _globals['_TRAINERSERVICEGETSERVERINFORESPONSE']._serialized_start=2245
-  _globals['_TRAINERSERVICEGETSERVERINFORESPONSE']._serialized_end=2347
-  _globals['_CANCELEVALUATIONREQUEST']._serialized_start=2349
-  _globals['_CANCELEVALUATIONREQUEST']._serialized_end=2394
-  _globals['_CANCELEVALUATIONRESPONSE']._serialized_start=2396
-  _globals['_CANCELEVALUATIONRESPONSE']._serialized_end=2441
-  _globals['_TRAINERSERVICE']._serialized_start=2636
-  _globals['_TRAINERSERVICE']._serialized_end=3031
+  _globals['_SCHEDULE']._serialized_start=4499
+  _globals['_SCHEDULE']._serialized_end=4582
+  _globals['_PRECISION']._serialized_start=4584
+  _globals['_PRECISION']._serialized_end=4689
+  _globals['_ADCMODE']._serialized_start=4691
+  _globals['_ADCMODE']._serialized_end=4784
+  _globals['_DATASETINFO']._serialized_start=114
+  _globals['_DATASETINFO']._serialized_end=396
+  _globals['_TRAINRECIPE']._serialized_start=399
+  _globals['_TRAINRECIPE']._serialized_end=880
+  _globals['_EPOCHREPORT']._serialized_start=882
+  _globals['_EPOCHREPORT']._serialized_end=988
+  _globals['_ACCURACYREPORT']._serialized_start=991
+  _globals['_ACCURACYREPORT']._serialized_end=1325
+  _globals['_QUEUED']._serialized_start=1327
+  _globals['_QUEUED']._serialized_end=1350
+  _globals['_NODEINFO']._serialized_start=1352
+  _globals['_NODEINFO']._serialized_end=1428
+  _globals['_TRAINERINFO']._serialized_start=1431
+  _globals['_TRAINERINFO']._serialized_end=1653
+  _globals['_TRAINERSERVICEEVALUATEREQUEST']._serialized_start=1656
+  _globals['_TRAINERSERVICEEVALUATEREQUEST']._serialized_end=1963
+  _globals['_TRAINERSERVICEEVALUATERESPONSE']._serialized_start=1966
+  _globals['_TRAINERSERVICEEVALUATERESPONSE']._serialized_end=2130
+  _globals['_TRAINERSERVICEBATCHEVALUATEREQUEST']._serialized_start=2132
+  _globals['_TRAINERSERVICEBATCHEVALUATEREQUEST']._serialized_end=2231
+  _globals['_TRAINERSERVICEBATCHEVALUATERESPONSE']._serialized_start=2234
+  _globals['_TRAINERSERVICEBATCHEVALUATERESPONSE']._serialized_end=2459
+  _globals['_ANALOGCONFIG']._serialized_start=2462
+  _globals['_ANALOGCONFIG']._serialized_end=3076
+  _globals['_EVALUATEONCHIPREQUEST']._serialized_start=3079
+  _globals['_EVALUATEONCHIPREQUEST']._serialized_end=3389
+  _globals['_CHIPACCURACY']._serialized_start=3391
+  _globals['_CHIPACCURACY']._serialized_end=3425
+  _globals['_FOLDEDERROR']._serialized_start=3427
+  _globals['_FOLDEDERROR']._serialized_end=3507
+  _globals['_ANALOGREPORT']._serialized_start=3510
+  _globals['_ANALOGREPORT']._serialized_end=3803
+  _globals['_CHIPDRAW']._serialized_start=3805
+  _globals['_CHIPDRAW']._serialized_end=3867
+  _globals['_ONCHIPREPORT']._serialized_start=3869
+  _globals['_ONCHIPREPORT']._serialized_end=3969
+  _globals['_EVALUATEONCHIPRESPONSE']._serialized_start=3972
+  _globals['_EVALUATEONCHIPRESPONSE']._serialized_end=4163
+  _globals['_GETDATASETREQUEST']._serialized_start=4165
+  _globals['_GETDATASETREQUEST']._serialized_end=4198
+  _globals['_GETDATASETRESPONSE']._serialized_start=4200
+  _globals['_GETDATASETRESPONSE']._serialized_end=4261
+  _globals['_TRAINERSERVICEGETSERVERINFOREQUEST']._serialized_start=4263
+  _globals['_TRAINERSERVICEGETSERVERINFOREQUEST']._serialized_end=4299
+  _globals['_TRAINERSERVICEGETSERVERINFORESPONSE']._serialized_start=4301
+  _globals['_TRAINERSERVICEGETSERVERINFORESPONSE']._serialized_end=4403
+  _globals['_CANCELEVALUATIONREQUEST']._serialized_start=4405
+  _globals['_CANCELEVALUATIONREQUEST']._serialized_end=4450
+  _globals['_CANCELEVALUATIONRESPONSE']._serialized_start=4452
+  _globals['_CANCELEVALUATIONRESPONSE']._serialized_end=4497
+  _globals['_TRAINERSERVICE']._serialized_start=4787
+  _globals['_TRAINERSERVICE']._serialized_end=5385
 # @@protoc_insertion_point(module_scope)

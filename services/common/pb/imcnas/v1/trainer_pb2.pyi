@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from services.common.pb.imcnas.v1 import candidate_pb2 as _candidate_pb2
+from services.common.pb.imcnas.v1 import error_pb2 as _error_pb2
 from services.common.pb.imcnas.v1 import network_pb2 as _network_pb2
 import builtins as _builtins
 import sys
@@ -72,6 +73,34 @@ PRECISION_FLOAT32: Precision.ValueType  # 2
 PRECISION_BFLOAT16: Precision.ValueType  # 3
 """16-bit brain floating point; losses and normalisation stay in float32."""
 Global___Precision: _TypeAlias = Precision  # noqa: Y015
+
+class _AdcMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AdcModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AdcMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ADC_MODE_UNSPECIFIED: _AdcMode.ValueType  # 0
+    """Not set: the default."""
+    ADC_MODE_IDEAL: _AdcMode.ValueType  # 1
+    """Column sums are read as they are."""
+    ADC_MODE_FIX: _AdcMode.ValueType  # 2
+    """Full scale is the largest sum that a column of the crossbar can have."""
+    ADC_MODE_SCALE: _AdcMode.ValueType  # 3
+    """Full scale follows what the layer puts out: small sums are resolved, large ones clipped."""
+
+class AdcMode(_AdcMode, metaclass=_AdcModeEnumTypeWrapper):
+    """How the range of an ADC is chosen."""
+
+ADC_MODE_UNSPECIFIED: AdcMode.ValueType  # 0
+"""Not set: the default."""
+ADC_MODE_IDEAL: AdcMode.ValueType  # 1
+"""Column sums are read as they are."""
+ADC_MODE_FIX: AdcMode.ValueType  # 2
+"""Full scale is the largest sum that a column of the crossbar can have."""
+ADC_MODE_SCALE: AdcMode.ValueType  # 3
+"""Full scale follows what the layer puts out: small sums are resolved, large ones clipped."""
+Global___AdcMode: _TypeAlias = AdcMode  # noqa: Y015
 
 @_typing.final
 class DatasetInfo(_message.Message):
@@ -569,6 +598,495 @@ class TrainerServiceEvaluateResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
 Global___TrainerServiceEvaluateResponse: _TypeAlias = TrainerServiceEvaluateResponse  # noqa: Y015
+
+@_typing.final
+class TrainerServiceBatchEvaluateRequest(_message.Message):
+    """Many candidates to train."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVALUATIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def evaluations(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrainerServiceEvaluateRequest]:
+        """The evaluations, at most 1,000; each with a request_id of its own, or none."""
+
+    def __init__(
+        self,
+        *,
+        evaluations: _abc.Iterable[Global___TrainerServiceEvaluateRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evaluations", b"evaluations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrainerServiceBatchEvaluateRequest: _TypeAlias = TrainerServiceBatchEvaluateRequest  # noqa: Y015
+
+@_typing.final
+class TrainerServiceBatchEvaluateResponse(_message.Message):
+    """One event of one evaluation of a batch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    REPORT_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    QUEUED_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Which one, from 0 in the order of the request."""
+    @_builtins.property
+    def epoch(self) -> Global___EpochReport:
+        """An epoch ended."""
+
+    @_builtins.property
+    def report(self) -> Global___AccuracyReport:
+        """The evaluation is complete."""
+
+    @_builtins.property
+    def error(self) -> _error_pb2.ErrorReport:
+        """Why there is no report."""
+
+    @_builtins.property
+    def queued(self) -> Global___Queued:
+        """The evaluation waits for a slot."""
+
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        epoch: Global___EpochReport | None = ...,
+        report: Global___AccuracyReport | None = ...,
+        error: _error_pb2.ErrorReport | None = ...,
+        queued: Global___Queued | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "error", b"error", "event", b"event", "queued", b"queued", "report", b"report"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "error", b"error", "event", b"event", "index", b"index", "queued", b"queued", "report", b"report"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["epoch", "report", "error", "queued"]  # noqa: Y015
+    _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
+
+Global___TrainerServiceBatchEvaluateResponse: _TypeAlias = TrainerServiceBatchEvaluateResponse  # noqa: Y015
+
+@_typing.final
+class AnalogConfig(_message.Message):
+    """The part of a chip that decides accuracy; defaults are MNSIM 2.0's."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    ROWS_AT_ONCE_FIELD_NUMBER: _builtins.int
+    DAC_BITS_FIELD_NUMBER: _builtins.int
+    ADC_BITS_FIELD_NUMBER: _builtins.int
+    ADC_MODE_FIELD_NUMBER: _builtins.int
+    CELL_BITS_FIELD_NUMBER: _builtins.int
+    DIFFERENTIAL_FIELD_NUMBER: _builtins.int
+    DIGITAL_SUBTRACTION_FIELD_NUMBER: _builtins.int
+    ON_OFF_RATIO_FIELD_NUMBER: _builtins.int
+    VARIATION_FRAC_FIELD_NUMBER: _builtins.int
+    STUCK_OFF_FRAC_FIELD_NUMBER: _builtins.int
+    STUCK_ON_FRAC_FIELD_NUMBER: _builtins.int
+    ACTIVATION_BITS_FIELD_NUMBER: _builtins.int
+    WEIGHT_BITS_FIELD_NUMBER: _builtins.int
+    rows: _builtins.int
+    """Rows of a crossbar, 1 to 65536; a layer with more is split; 256 if not set."""
+    rows_at_once: _builtins.int
+    """Rows with a DAC, 1 to 65536; rows read in turn count as more bits of the ADC; 128 if not set."""
+    dac_bits: _builtins.int
+    """Bits of an activation that a cycle feeds, 1 to 8; 1 if not set."""
+    adc_bits: _builtins.int
+    """Bits of the ADC with the sign, 1 to 16; 6 if not set."""
+    adc_mode: Global___AdcMode.ValueType
+    """Scale if not set."""
+    cell_bits: _builtins.int
+    """Bits of a weight that a cell holds, 1 to 8; 1 if not set."""
+    differential: _builtins.bool
+    """A signed weight is the difference of two cells, else it is held with an offset; true if not set."""
+    digital_subtraction: _builtins.bool
+    """The columns of a pair are subtracted behind the ADC; false if not set."""
+    on_off_ratio: _builtins.float
+    """Conductance of a cell's highest level over that of its lowest, at least 1.1; 100 if not set."""
+    variation_frac: _builtins.float
+    """Standard deviation of a cell's conductance, relative to it, 0 to 1; 0.01 if not set."""
+    stuck_off_frac: _builtins.float
+    """Share of the cells stuck at the lowest level, 0 to 1; 0.001 if not set."""
+    stuck_on_frac: _builtins.float
+    """Share of the cells stuck at the highest level, 0 to 1; 0.001 if not set."""
+    activation_bits: _builtins.int
+    """Bits of an activation with the sign, 2 to 12; 9 if not set."""
+    weight_bits: _builtins.int
+    """Bits of a weight with the sign, 2 to 12; 9 if not set."""
+    def __init__(
+        self,
+        *,
+        rows: _builtins.int | None = ...,
+        rows_at_once: _builtins.int | None = ...,
+        dac_bits: _builtins.int | None = ...,
+        adc_bits: _builtins.int | None = ...,
+        adc_mode: Global___AdcMode.ValueType = ...,
+        cell_bits: _builtins.int | None = ...,
+        differential: _builtins.bool | None = ...,
+        digital_subtraction: _builtins.bool | None = ...,
+        on_off_ratio: _builtins.float | None = ...,
+        variation_frac: _builtins.float | None = ...,
+        stuck_off_frac: _builtins.float | None = ...,
+        stuck_on_frac: _builtins.float | None = ...,
+        activation_bits: _builtins.int | None = ...,
+        weight_bits: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_activation_bits", b"_activation_bits", "_adc_bits", b"_adc_bits", "_cell_bits", b"_cell_bits", "_dac_bits", b"_dac_bits", "_differential", b"_differential", "_digital_subtraction", b"_digital_subtraction", "_on_off_ratio", b"_on_off_ratio", "_rows", b"_rows", "_rows_at_once", b"_rows_at_once", "_stuck_off_frac", b"_stuck_off_frac", "_stuck_on_frac", b"_stuck_on_frac", "_variation_frac", b"_variation_frac", "_weight_bits", b"_weight_bits", "activation_bits", b"activation_bits", "adc_bits", b"adc_bits", "cell_bits", b"cell_bits", "dac_bits", b"dac_bits", "differential", b"differential", "digital_subtraction", b"digital_subtraction", "on_off_ratio", b"on_off_ratio", "rows", b"rows", "rows_at_once", b"rows_at_once", "stuck_off_frac", b"stuck_off_frac", "stuck_on_frac", b"stuck_on_frac", "variation_frac", b"variation_frac", "weight_bits", b"weight_bits"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_activation_bits", b"_activation_bits", "_adc_bits", b"_adc_bits", "_cell_bits", b"_cell_bits", "_dac_bits", b"_dac_bits", "_differential", b"_differential", "_digital_subtraction", b"_digital_subtraction", "_on_off_ratio", b"_on_off_ratio", "_rows", b"_rows", "_rows_at_once", b"_rows_at_once", "_stuck_off_frac", b"_stuck_off_frac", "_stuck_on_frac", b"_stuck_on_frac", "_variation_frac", b"_variation_frac", "_weight_bits", b"_weight_bits", "activation_bits", b"activation_bits", "adc_bits", b"adc_bits", "adc_mode", b"adc_mode", "cell_bits", b"cell_bits", "dac_bits", b"dac_bits", "differential", b"differential", "digital_subtraction", b"digital_subtraction", "on_off_ratio", b"on_off_ratio", "rows", b"rows", "rows_at_once", b"rows_at_once", "stuck_off_frac", b"stuck_off_frac", "stuck_on_frac", b"stuck_on_frac", "variation_frac", b"variation_frac", "weight_bits", b"weight_bits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__activation_bits: _TypeAlias = _typing.Literal["activation_bits"]  # noqa: Y015
+    _WhichOneofArgType__activation_bits: _TypeAlias = _typing.Literal["_activation_bits", b"_activation_bits"]  # noqa: Y015
+    _WhichOneofReturnType__adc_bits: _TypeAlias = _typing.Literal["adc_bits"]  # noqa: Y015
+    _WhichOneofArgType__adc_bits: _TypeAlias = _typing.Literal["_adc_bits", b"_adc_bits"]  # noqa: Y015
+    _WhichOneofReturnType__cell_bits: _TypeAlias = _typing.Literal["cell_bits"]  # noqa: Y015
+    _WhichOneofArgType__cell_bits: _TypeAlias = _typing.Literal["_cell_bits", b"_cell_bits"]  # noqa: Y015
+    _WhichOneofReturnType__dac_bits: _TypeAlias = _typing.Literal["dac_bits"]  # noqa: Y015
+    _WhichOneofArgType__dac_bits: _TypeAlias = _typing.Literal["_dac_bits", b"_dac_bits"]  # noqa: Y015
+    _WhichOneofReturnType__differential: _TypeAlias = _typing.Literal["differential"]  # noqa: Y015
+    _WhichOneofArgType__differential: _TypeAlias = _typing.Literal["_differential", b"_differential"]  # noqa: Y015
+    _WhichOneofReturnType__digital_subtraction: _TypeAlias = _typing.Literal["digital_subtraction"]  # noqa: Y015
+    _WhichOneofArgType__digital_subtraction: _TypeAlias = _typing.Literal["_digital_subtraction", b"_digital_subtraction"]  # noqa: Y015
+    _WhichOneofReturnType__on_off_ratio: _TypeAlias = _typing.Literal["on_off_ratio"]  # noqa: Y015
+    _WhichOneofArgType__on_off_ratio: _TypeAlias = _typing.Literal["_on_off_ratio", b"_on_off_ratio"]  # noqa: Y015
+    _WhichOneofReturnType__rows: _TypeAlias = _typing.Literal["rows"]  # noqa: Y015
+    _WhichOneofArgType__rows: _TypeAlias = _typing.Literal["_rows", b"_rows"]  # noqa: Y015
+    _WhichOneofReturnType__rows_at_once: _TypeAlias = _typing.Literal["rows_at_once"]  # noqa: Y015
+    _WhichOneofArgType__rows_at_once: _TypeAlias = _typing.Literal["_rows_at_once", b"_rows_at_once"]  # noqa: Y015
+    _WhichOneofReturnType__stuck_off_frac: _TypeAlias = _typing.Literal["stuck_off_frac"]  # noqa: Y015
+    _WhichOneofArgType__stuck_off_frac: _TypeAlias = _typing.Literal["_stuck_off_frac", b"_stuck_off_frac"]  # noqa: Y015
+    _WhichOneofReturnType__stuck_on_frac: _TypeAlias = _typing.Literal["stuck_on_frac"]  # noqa: Y015
+    _WhichOneofArgType__stuck_on_frac: _TypeAlias = _typing.Literal["_stuck_on_frac", b"_stuck_on_frac"]  # noqa: Y015
+    _WhichOneofReturnType__variation_frac: _TypeAlias = _typing.Literal["variation_frac"]  # noqa: Y015
+    _WhichOneofArgType__variation_frac: _TypeAlias = _typing.Literal["_variation_frac", b"_variation_frac"]  # noqa: Y015
+    _WhichOneofReturnType__weight_bits: _TypeAlias = _typing.Literal["weight_bits"]  # noqa: Y015
+    _WhichOneofArgType__weight_bits: _TypeAlias = _typing.Literal["_weight_bits", b"_weight_bits"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__activation_bits) -> _WhichOneofReturnType__activation_bits | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__adc_bits) -> _WhichOneofReturnType__adc_bits | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cell_bits) -> _WhichOneofReturnType__cell_bits | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dac_bits) -> _WhichOneofReturnType__dac_bits | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__differential) -> _WhichOneofReturnType__differential | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__digital_subtraction) -> _WhichOneofReturnType__digital_subtraction | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__on_off_ratio) -> _WhichOneofReturnType__on_off_ratio | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rows) -> _WhichOneofReturnType__rows | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rows_at_once) -> _WhichOneofReturnType__rows_at_once | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stuck_off_frac) -> _WhichOneofReturnType__stuck_off_frac | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stuck_on_frac) -> _WhichOneofReturnType__stuck_on_frac | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__variation_frac) -> _WhichOneofReturnType__variation_frac | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__weight_bits) -> _WhichOneofReturnType__weight_bits | None: ...
+
+Global___AnalogConfig: _TypeAlias = AnalogConfig  # noqa: Y015
+
+@_typing.final
+class EvaluateOnChipRequest(_message.Message):
+    """One candidate to judge on chips."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVALUATION_FIELD_NUMBER: _builtins.int
+    ANALOG_FIELD_NUMBER: _builtins.int
+    DRAWS_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    EXACT_DRAWS_FIELD_NUMBER: _builtins.int
+    IMAGES_FIELD_NUMBER: _builtins.int
+    FINE_TUNE_EPOCHS_FIELD_NUMBER: _builtins.int
+    draws: _builtins.int
+    """Chips drawn, computed in the folded form, 1 to 1000; 5 if not set."""
+    seed: _builtins.int
+    """Decides the chips, 0 <= seed < 2**63; 0 if not set."""
+    exact_draws: _builtins.int
+    """How many of these chips are computed exactly, too; 0 if not set."""
+    images: _builtins.int
+    """Validation images to judge on, spread over all; all of them if not set."""
+    fine_tune_epochs: _builtins.int
+    """Epochs of training to bear the chip before it is judged, 0 to 1000; 0 if not set."""
+    @_builtins.property
+    def evaluation(self) -> Global___TrainerServiceEvaluateRequest:
+        """How it is trained; its request_id names this evaluation, too."""
+
+    @_builtins.property
+    def analog(self) -> Global___AnalogConfig:
+        """The chip; MNSIM 2.0's default if not set."""
+
+    def __init__(
+        self,
+        *,
+        evaluation: Global___TrainerServiceEvaluateRequest | None = ...,
+        analog: Global___AnalogConfig | None = ...,
+        draws: _builtins.int | None = ...,
+        seed: _builtins.int | None = ...,
+        exact_draws: _builtins.int | None = ...,
+        images: _builtins.int | None = ...,
+        fine_tune_epochs: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_draws", b"_draws", "_exact_draws", b"_exact_draws", "_fine_tune_epochs", b"_fine_tune_epochs", "_images", b"_images", "_seed", b"_seed", "analog", b"analog", "draws", b"draws", "evaluation", b"evaluation", "exact_draws", b"exact_draws", "fine_tune_epochs", b"fine_tune_epochs", "images", b"images", "seed", b"seed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_draws", b"_draws", "_exact_draws", b"_exact_draws", "_fine_tune_epochs", b"_fine_tune_epochs", "_images", b"_images", "_seed", b"_seed", "analog", b"analog", "draws", b"draws", "evaluation", b"evaluation", "exact_draws", b"exact_draws", "fine_tune_epochs", b"fine_tune_epochs", "images", b"images", "seed", b"seed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__draws: _TypeAlias = _typing.Literal["draws"]  # noqa: Y015
+    _WhichOneofArgType__draws: _TypeAlias = _typing.Literal["_draws", b"_draws"]  # noqa: Y015
+    _WhichOneofReturnType__exact_draws: _TypeAlias = _typing.Literal["exact_draws"]  # noqa: Y015
+    _WhichOneofArgType__exact_draws: _TypeAlias = _typing.Literal["_exact_draws", b"_exact_draws"]  # noqa: Y015
+    _WhichOneofReturnType__fine_tune_epochs: _TypeAlias = _typing.Literal["fine_tune_epochs"]  # noqa: Y015
+    _WhichOneofArgType__fine_tune_epochs: _TypeAlias = _typing.Literal["_fine_tune_epochs", b"_fine_tune_epochs"]  # noqa: Y015
+    _WhichOneofReturnType__images: _TypeAlias = _typing.Literal["images"]  # noqa: Y015
+    _WhichOneofArgType__images: _TypeAlias = _typing.Literal["_images", b"_images"]  # noqa: Y015
+    _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
+    _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__draws) -> _WhichOneofReturnType__draws | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__exact_draws) -> _WhichOneofReturnType__exact_draws | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fine_tune_epochs) -> _WhichOneofReturnType__fine_tune_epochs | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__images) -> _WhichOneofReturnType__images | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
+
+Global___EvaluateOnChipRequest: _TypeAlias = EvaluateOnChipRequest  # noqa: Y015
+
+@_typing.final
+class ChipAccuracy(_message.Message):
+    """Accuracy on chips drawn one after the other."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRAWS_FRAC_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def draws_frac(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Share of the images that each chip classifies right."""
+
+    def __init__(
+        self,
+        *,
+        draws_frac: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draws_frac", b"draws_frac"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChipAccuracy: _TypeAlias = ChipAccuracy  # noqa: Y015
+
+@_typing.final
+class FoldedError(_message.Message):
+    """How far the folded form is from the exact one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCURACY_FRAC_FIELD_NUMBER: _builtins.int
+    AGREEMENT_FRAC_FIELD_NUMBER: _builtins.int
+    SCORE_FRAC_FIELD_NUMBER: _builtins.int
+    accuracy_frac: _builtins.float
+    """Accuracy of the folded form less that of the exact form, mean over the chips."""
+    agreement_frac: _builtins.float
+    """Share of the images that both put into the same class."""
+    score_frac: _builtins.float
+    """Error of the scores relative to the exact ones."""
+    def __init__(
+        self,
+        *,
+        accuracy_frac: _builtins.float = ...,
+        agreement_frac: _builtins.float = ...,
+        score_frac: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy_frac", b"accuracy_frac", "agreement_frac", b"agreement_frac", "score_frac", b"score_frac"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FoldedError: _TypeAlias = FoldedError  # noqa: Y015
+
+@_typing.final
+class AnalogReport(_message.Message):
+    """Accuracy of one trained network in float, quantised, and on chips."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FLOAT_FRAC_FIELD_NUMBER: _builtins.int
+    QUANTISED_FRAC_FIELD_NUMBER: _builtins.int
+    FOLDED_FIELD_NUMBER: _builtins.int
+    EXACT_FIELD_NUMBER: _builtins.int
+    FOLDED_ERROR_FIELD_NUMBER: _builtins.int
+    IMAGES_FIELD_NUMBER: _builtins.int
+    CONFIG_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    float_frac: _builtins.float
+    """Share of the images that the network classifies right as it was trained."""
+    quantised_frac: _builtins.float
+    """Share that its integers classify right, without a chip."""
+    images: _builtins.int
+    """Images that every share is of."""
+    seed: _builtins.int
+    """That decided the chips."""
+    @_builtins.property
+    def folded(self) -> Global___ChipAccuracy:
+        """On chips, in the folded form."""
+
+    @_builtins.property
+    def exact(self) -> Global___ChipAccuracy:
+        """On the first of these chips, exactly; not set if none was asked for."""
+
+    @_builtins.property
+    def folded_error(self) -> Global___FoldedError:
+        """Not set where nothing was computed exactly."""
+
+    @_builtins.property
+    def config(self) -> Global___AnalogConfig:
+        """The chip."""
+
+    def __init__(
+        self,
+        *,
+        float_frac: _builtins.float = ...,
+        quantised_frac: _builtins.float = ...,
+        folded: Global___ChipAccuracy | None = ...,
+        exact: Global___ChipAccuracy | None = ...,
+        folded_error: Global___FoldedError | None = ...,
+        images: _builtins.int = ...,
+        config: Global___AnalogConfig | None = ...,
+        seed: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_exact", b"_exact", "_folded_error", b"_folded_error", "config", b"config", "exact", b"exact", "folded", b"folded", "folded_error", b"folded_error"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exact", b"_exact", "_folded_error", b"_folded_error", "config", b"config", "exact", b"exact", "float_frac", b"float_frac", "folded", b"folded", "folded_error", b"folded_error", "images", b"images", "quantised_frac", b"quantised_frac", "seed", b"seed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__exact: _TypeAlias = _typing.Literal["exact"]  # noqa: Y015
+    _WhichOneofArgType__exact: _TypeAlias = _typing.Literal["_exact", b"_exact"]  # noqa: Y015
+    _WhichOneofReturnType__folded_error: _TypeAlias = _typing.Literal["folded_error"]  # noqa: Y015
+    _WhichOneofArgType__folded_error: _TypeAlias = _typing.Literal["_folded_error", b"_folded_error"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__exact) -> _WhichOneofReturnType__exact | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__folded_error) -> _WhichOneofReturnType__folded_error | None: ...
+
+Global___AnalogReport: _TypeAlias = AnalogReport  # noqa: Y015
+
+@_typing.final
+class ChipDraw(_message.Message):
+    """One chip was judged."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRAW_FIELD_NUMBER: _builtins.int
+    EXACT_FIELD_NUMBER: _builtins.int
+    ACCURACY_FRAC_FIELD_NUMBER: _builtins.int
+    draw: _builtins.int
+    """Number of the chip, from 0."""
+    exact: _builtins.bool
+    """Computed exactly, else folded."""
+    accuracy_frac: _builtins.float
+    """Share of the images that it classifies right."""
+    def __init__(
+        self,
+        *,
+        draw: _builtins.int = ...,
+        exact: _builtins.bool = ...,
+        accuracy_frac: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy_frac", b"accuracy_frac", "draw", b"draw", "exact", b"exact"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChipDraw: _TypeAlias = ChipDraw  # noqa: Y015
+
+@_typing.final
+class OnChipReport(_message.Message):
+    """Accuracy of a candidate as trained, and on chips."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCURACY_FIELD_NUMBER: _builtins.int
+    ANALOG_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def accuracy(self) -> Global___AccuracyReport:
+        """Of the training."""
+
+    @_builtins.property
+    def analog(self) -> Global___AnalogReport:
+        """Of the chips."""
+
+    def __init__(
+        self,
+        *,
+        accuracy: Global___AccuracyReport | None = ...,
+        analog: Global___AnalogReport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "analog", b"analog"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "analog", b"analog"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OnChipReport: _TypeAlias = OnChipReport  # noqa: Y015
+
+@_typing.final
+class EvaluateOnChipResponse(_message.Message):
+    """One event of an evaluation on chips."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    REPORT_FIELD_NUMBER: _builtins.int
+    QUEUED_FIELD_NUMBER: _builtins.int
+    DRAW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def epoch(self) -> Global___EpochReport:
+        """An epoch of training ended."""
+
+    @_builtins.property
+    def report(self) -> Global___OnChipReport:
+        """The evaluation is complete; the last event."""
+
+    @_builtins.property
+    def queued(self) -> Global___Queued:
+        """The evaluation waits for a slot."""
+
+    @_builtins.property
+    def draw(self) -> Global___ChipDraw:
+        """A chip was judged."""
+
+    def __init__(
+        self,
+        *,
+        epoch: Global___EpochReport | None = ...,
+        report: Global___OnChipReport | None = ...,
+        queued: Global___Queued | None = ...,
+        draw: Global___ChipDraw | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["draw", b"draw", "epoch", b"epoch", "event", b"event", "queued", b"queued", "report", b"report"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draw", b"draw", "epoch", b"epoch", "event", b"event", "queued", b"queued", "report", b"report"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["epoch", "report", "queued", "draw"]  # noqa: Y015
+    _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
+
+Global___EvaluateOnChipResponse: _TypeAlias = EvaluateOnChipResponse  # noqa: Y015
 
 @_typing.final
 class GetDatasetRequest(_message.Message):

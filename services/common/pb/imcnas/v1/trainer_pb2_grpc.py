@@ -40,6 +40,16 @@ class TrainerServiceStub:
                 request_serializer=imcnas_dot_v1_dot_trainer__pb2.TrainerServiceEvaluateRequest.SerializeToString,
                 response_deserializer=imcnas_dot_v1_dot_trainer__pb2.TrainerServiceEvaluateResponse.FromString,
                 _registered_method=True)
+        self.BatchEvaluate = channel.unary_stream(
+                '/imcnas.v1.TrainerService/BatchEvaluate',
+                request_serializer=imcnas_dot_v1_dot_trainer__pb2.TrainerServiceBatchEvaluateRequest.SerializeToString,
+                response_deserializer=imcnas_dot_v1_dot_trainer__pb2.TrainerServiceBatchEvaluateResponse.FromString,
+                _registered_method=True)
+        self.EvaluateOnChip = channel.unary_stream(
+                '/imcnas.v1.TrainerService/EvaluateOnChip',
+                request_serializer=imcnas_dot_v1_dot_trainer__pb2.EvaluateOnChipRequest.SerializeToString,
+                response_deserializer=imcnas_dot_v1_dot_trainer__pb2.EvaluateOnChipResponse.FromString,
+                _registered_method=True)
         self.CancelEvaluation = channel.unary_unary(
                 '/imcnas.v1.TrainerService/CancelEvaluation',
                 request_serializer=imcnas_dot_v1_dot_trainer__pb2.CancelEvaluationRequest.SerializeToString,
@@ -64,6 +74,22 @@ class TrainerServiceServicer:
     def Evaluate(self, request, context):
         """Trains one candidate; streams each epoch, then the report. The same request_id with the same content
         joins the evaluation that is running, so a broken stream is resumed by sending the request again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchEvaluate(self, request, context):
+        """Trains many candidates, as many at once as there are slots; streams what becomes of each as it happens,
+        and ends when all have ended. One that fails does not stop the others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EvaluateOnChip(self, request, context):
+        """Trains one candidate, unless what it learnt is kept, and judges it as crossbars compute it; streams each
+        epoch, each chip, then the report.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,6 +123,16 @@ def add_TrainerServiceServicer_to_server(servicer, server):
                     servicer.Evaluate,
                     request_deserializer=imcnas_dot_v1_dot_trainer__pb2.TrainerServiceEvaluateRequest.FromString,
                     response_serializer=imcnas_dot_v1_dot_trainer__pb2.TrainerServiceEvaluateResponse.SerializeToString,
+            ),
+            'BatchEvaluate': grpc.unary_stream_rpc_method_handler(
+                    servicer.BatchEvaluate,
+                    request_deserializer=imcnas_dot_v1_dot_trainer__pb2.TrainerServiceBatchEvaluateRequest.FromString,
+                    response_serializer=imcnas_dot_v1_dot_trainer__pb2.TrainerServiceBatchEvaluateResponse.SerializeToString,
+            ),
+            'EvaluateOnChip': grpc.unary_stream_rpc_method_handler(
+                    servicer.EvaluateOnChip,
+                    request_deserializer=imcnas_dot_v1_dot_trainer__pb2.EvaluateOnChipRequest.FromString,
+                    response_serializer=imcnas_dot_v1_dot_trainer__pb2.EvaluateOnChipResponse.SerializeToString,
             ),
             'CancelEvaluation': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelEvaluation,
@@ -142,6 +178,60 @@ class TrainerService:
             '/imcnas.v1.TrainerService/Evaluate',
             imcnas_dot_v1_dot_trainer__pb2.TrainerServiceEvaluateRequest.SerializeToString,
             imcnas_dot_v1_dot_trainer__pb2.TrainerServiceEvaluateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchEvaluate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/imcnas.v1.TrainerService/BatchEvaluate',
+            imcnas_dot_v1_dot_trainer__pb2.TrainerServiceBatchEvaluateRequest.SerializeToString,
+            imcnas_dot_v1_dot_trainer__pb2.TrainerServiceBatchEvaluateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EvaluateOnChip(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/imcnas.v1.TrainerService/EvaluateOnChip',
+            imcnas_dot_v1_dot_trainer__pb2.EvaluateOnChipRequest.SerializeToString,
+            imcnas_dot_v1_dot_trainer__pb2.EvaluateOnChipResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,14 @@ class TrainerServiceStub:
     """Trains one candidate; streams each epoch, then the report. The same request_id with the same content
     joins the evaluation that is running, so a broken stream is resumed by sending the request again.
     """
+    BatchEvaluate: _grpc.UnaryStreamMultiCallable[_trainer_pb2.TrainerServiceBatchEvaluateRequest, _trainer_pb2.TrainerServiceBatchEvaluateResponse]
+    """Trains many candidates, as many at once as there are slots; streams what becomes of each as it happens,
+    and ends when all have ended. One that fails does not stop the others.
+    """
+    EvaluateOnChip: _grpc.UnaryStreamMultiCallable[_trainer_pb2.EvaluateOnChipRequest, _trainer_pb2.EvaluateOnChipResponse]
+    """Trains one candidate, unless what it learnt is kept, and judges it as crossbars compute it; streams each
+    epoch, each chip, then the report.
+    """
     CancelEvaluation: _grpc.UnaryUnaryMultiCallable[_trainer_pb2.CancelEvaluationRequest, _trainer_pb2.CancelEvaluationResponse]
     """Stops an evaluation: whoever waits for it gets CANCELLED."""
     GetDataset: _grpc.UnaryUnaryMultiCallable[_trainer_pb2.GetDatasetRequest, _trainer_pb2.GetDatasetResponse]
@@ -52,6 +60,14 @@ class TrainerServiceAsyncStub(TrainerServiceStub):
     Evaluate: _aio.UnaryStreamMultiCallable[_trainer_pb2.TrainerServiceEvaluateRequest, _trainer_pb2.TrainerServiceEvaluateResponse]  # type: ignore[assignment]
     """Trains one candidate; streams each epoch, then the report. The same request_id with the same content
     joins the evaluation that is running, so a broken stream is resumed by sending the request again.
+    """
+    BatchEvaluate: _aio.UnaryStreamMultiCallable[_trainer_pb2.TrainerServiceBatchEvaluateRequest, _trainer_pb2.TrainerServiceBatchEvaluateResponse]  # type: ignore[assignment]
+    """Trains many candidates, as many at once as there are slots; streams what becomes of each as it happens,
+    and ends when all have ended. One that fails does not stop the others.
+    """
+    EvaluateOnChip: _aio.UnaryStreamMultiCallable[_trainer_pb2.EvaluateOnChipRequest, _trainer_pb2.EvaluateOnChipResponse]  # type: ignore[assignment]
+    """Trains one candidate, unless what it learnt is kept, and judges it as crossbars compute it; streams each
+    epoch, each chip, then the report.
     """
     CancelEvaluation: _aio.UnaryUnaryMultiCallable[_trainer_pb2.CancelEvaluationRequest, _trainer_pb2.CancelEvaluationResponse]  # type: ignore[assignment]
     """Stops an evaluation: whoever waits for it gets CANCELLED."""
@@ -71,6 +87,26 @@ class TrainerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_trainer_pb2.TrainerServiceEvaluateResponse], _abc.AsyncIterator[_trainer_pb2.TrainerServiceEvaluateResponse]]:
         """Trains one candidate; streams each epoch, then the report. The same request_id with the same content
         joins the evaluation that is running, so a broken stream is resumed by sending the request again.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchEvaluate(
+        self,
+        request: _trainer_pb2.TrainerServiceBatchEvaluateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_trainer_pb2.TrainerServiceBatchEvaluateResponse], _abc.AsyncIterator[_trainer_pb2.TrainerServiceBatchEvaluateResponse]]:
+        """Trains many candidates, as many at once as there are slots; streams what becomes of each as it happens,
+        and ends when all have ended. One that fails does not stop the others.
+        """
+
+    @_abc_1.abstractmethod
+    def EvaluateOnChip(
+        self,
+        request: _trainer_pb2.EvaluateOnChipRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_trainer_pb2.EvaluateOnChipResponse], _abc.AsyncIterator[_trainer_pb2.EvaluateOnChipResponse]]:
+        """Trains one candidate, unless what it learnt is kept, and judges it as crossbars compute it; streams each
+        epoch, each chip, then the report.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,60 @@
+"""A candidate's weights -> its accuracy on chips, as a worker does it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator
+
+from safetensors.torch import load
+
+from services.common.errors import Cancelled, TrainingFailed
+from services.trainer.analog.fine_tune import fine_tune
+from services.trainer.analog.report import judge
+from services.trainer.analog_types import AnalogReport, ChipDraw, OnChipRequest
+from services.trainer.build import build_module
+from services.trainer.data import Dataset
+
+log = logging.getLogger(__name__)
+
+
+def judge_on_chips(
+    request: OnChipRequest, weights: bytes, dataset: Dataset, stop: Callable[[], bool] = lambda: False
+) -> Generator[ChipDraw | AnalogReport]:
+    """Judge a candidate on chips; give each chip as it was judged, and the report last.
+
+    It is computed on the CPU, wherever it was trained: the exact form is whole numbers there.
+
+    Parameters
+    ----------
+    request : OnChipRequest
+    weights : bytes
+        What its evaluation has learnt, as safetensors.
+    dataset : Dataset
+        That it was trained on.
+    stop : callable
+        Asked before every chip, and every step of fine-tuning, whether to end with Cancelled.
+
+    Raises
+    ------
+    InvalidRequest
+        The network does not fit the chip.
+    TrainingFailed
+        Fine-tuning diverged, or torch failed (memory, most often).
+    """
+    info, candidate = dataset.info, request.evaluation.candidate
+    try:
+        module = build_module(candidate, info.input_shape, info.classes)
+        module.load_state_dict(load(weights))
+        if request.fine_tune_epochs:
+            fine_tune(
+                module, dataset, request.analog, epochs=request.fine_tune_epochs, seed=request.seed, stop=stop
+            )
+        for item in judge(
+            module, dataset, request.analog, request.draws, request.seed, request.exact_draws, request.images
+        ):
+            if stop():
+                raise Cancelled(f"evaluation of {candidate} on chips was stopped")
+            yield item
+    except (RuntimeError, MemoryError) as error:  # every error of torch is a RuntimeError
+        log.exception("evaluation of %s on chips failed", candidate)
+        raise TrainingFailed(f"evaluation of {candidate} on chips failed: {type(error).__name__}") from error
