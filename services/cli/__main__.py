@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from services import __version__
-from services.cli import chips, compare, data, evaluate, protos, report, search, serve, space, sweep
+from services.cli import chips, compare, data, evaluate, protos, recipes, report, search, serve, space, sweep
 from services.common.errors import ImcnasError
 
 EXIT_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
@@ -87,6 +87,7 @@ app.command("sweep")(sweep.command)
 app.command("space")(space.command)
 app.add_typer(chips.app, name="chips")
 app.add_typer(data.app, name="data")
+app.add_typer(recipes.app, name="recipes")
 app.command("serve")(serve.command)
 app.command("protos")(protos.command)
 

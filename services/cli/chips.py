@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from services.common.errors import MAX_VIOLATIONS, InvalidChip, InvalidRequest, Violation, violation
+from services.common.errors import InvalidChip, InvalidRequest, Violation, violation
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -115,6 +115,7 @@ def validate(
       imcnas chips validate mine.toml SimConfig.ini
     """
     from services.cli.chip_view import ignored_lines
+    from services.cli.mistakes import print_mistakes
     from services.hw_oracle.chips import read_chip
     from services.hw_oracle.types import chip_hash
 
@@ -124,7 +125,7 @@ def validate(
             named = read_chip(file)
         except InvalidChip as error:
             failed = True
-            _print_mistakes(file, error)
+            print_mistakes(file, error)
         else:
             print(f"{file}: ok, chip {chip_hash(named.chip)}")
             for line in ignored_lines(named.ignored):
@@ -194,14 +195,3 @@ def _write(text: str, output: Path | None) -> None:
         write_file(output, text.encode())
     except OSError as error:
         raise InvalidRequest.of(Violation("--output", f"cannot write {output}: {error}")) from None
-
-
-def _print_mistakes(file: str, error: InvalidChip) -> None:
-    count = len(error.violations)
-    if not count:
-        print(error)
-        return
-    more = " or more" if count == MAX_VIOLATIONS else ""
-    print(f"{file}: {count}{more} mistake{'s' if count > 1 else ''}")
-    for wrong in error.violations:
-        print(f"  {wrong}")

@@ -47,7 +47,7 @@ def command(
     ] = Strategy.TPE,
     startup_trials: Annotated[int, typer.Option(help="Random trials before TPE models anything.")] = 10,
     recipe: Annotated[
-        str, typer.Option(help="How candidates are trained: quick, standard.")
+        str, typer.Option(help="How candidates are trained: a preset (imcnas recipes list), or a .toml file.")
     ] = DEFAULT_RECIPE,
     chip: Annotated[str, typer.Option(help="Chip: a preset, or a .toml or MNSIM .ini file.")] = DEFAULT_CHIP,
     max_macs: Annotated[
@@ -171,7 +171,11 @@ def _choices(
 def _default_name(dataset: str, space: str, chip: str, recipe: str, wanted: dict[str, Any]) -> str:
     """Name a study by its settings: the main ones always, the others where they are not the defaults."""
     parts = [dataset, Path(space).stem, wanted["objective"].replace("/", "-per-")]
-    others = ((wanted["strategy"], Strategy.TPE), (recipe, DEFAULT_RECIPE), (Path(chip).stem, DEFAULT_CHIP))
+    others = (
+        (wanted["strategy"], Strategy.TPE),
+        (Path(recipe).stem, DEFAULT_RECIPE),
+        (Path(chip).stem, DEFAULT_CHIP),
+    )
     parts += [value for value, default in others if value != default]
     return re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join([*parts, f"seed{wanted['seed']}"]))
 

@@ -52,6 +52,23 @@ def parse_toml(text: str, invalid: type[InvalidInput]) -> dict[str, Any]:
         raise invalid(f"this is no TOML: {error}") from None
 
 
+def title(text: str) -> str:
+    """Give the title of such a file: its first line, where that is a comment."""
+    first, _, _ = text.lstrip("\ufeff").partition("\n")
+    return first.strip("#; \t\r") if first[:1] in ("#", ";") else ""
+
+
+def notes(text: str) -> str:
+    """Read the notes in such a file: the comment lines behind its title, up to the first that is none."""
+    lines = text.lstrip("\ufeff").splitlines()[1:] if title(text) else []
+    found = []
+    for line in lines:
+        if line[:1] not in ("#", ";"):
+            break
+        found.append(line[1:].removeprefix(" ").rstrip())
+    return "\n".join(found).strip("\n")
+
+
 def write_file(path: Path, content: bytes) -> None:
     """Write beside `path`, then put it in its place, so that no reader sees half a file.
 

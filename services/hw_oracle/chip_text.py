@@ -25,20 +25,3 @@ def limited(text: str) -> str:
     if longest > MAX_LINE:
         raise InvalidChip(f"this is no chip: got a line of {longest} characters, wanted at most {MAX_LINE}")
     return text
-
-
-def title(text: str) -> str:
-    """Title of a chip: its first line, where that is a comment."""
-    first, _, _ = text.lstrip("\ufeff").partition("\n")
-    return first.strip("#; \t\r") if first[:1] in ("#", ";") else ""
-
-
-def notes(text: str) -> str:
-    """Read the notes on a chip: the comment lines behind its title, up to the first that is none."""
-    lines = text.lstrip("\ufeff").splitlines()[1:] if title(text) else []
-    found = []
-    for line in lines:
-        if line[:1] not in ("#", ";"):
-            break
-        found.append(line[1:].removeprefix(" ").rstrip())
-    return "\n".join(found).strip("\n")

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from services.common.errors import InvalidChip, NotFound, one_of, violation
-from services.common.files import read_file
-from services.hw_oracle.chip_text import notes, title
+from services.common.files import notes, read_file, title
 from services.hw_oracle.chip_toml import chip_from_toml
 from services.hw_oracle.simconfig import read_simconfig
 from services.hw_oracle.simconfig_values import Ignored
