@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -23,7 +24,7 @@ EVALUATIONS = sa.Table(
     TABLES,
     sa.Column("evaluation", sa.String(64), primary_key=True),  # what decides the result: identity.py
     sa.Column("network_key", sa.String(64), nullable=False, index=True),
-    sa.Column("request", sa.Text, nullable=False),  # for people and tools: the first one that asked
+    sa.Column("request", sa.Text, nullable=False),  # the one that was trained for
     sa.Column("report", sa.Text, nullable=False),
     sa.Column("created_at", sa.Float, nullable=False),
 )
@@ -60,14 +61,19 @@ class ResultCache(Closing):
         self._engine.dispose()
 
     def find(self, identity: Identity, request: EvaluationRequest) -> AccuracyReport | None:
-        """Give a result that answers a request, or None."""
-        chosen = sa.select(EVALUATIONS).where(EVALUATIONS.c.evaluation == identity.evaluation)
+        """Give a result that answers a request, or None.
+
+        A training that was stopped early answers those alone that would have been stopped as well: they
+        ask for at least as much.
+        """
         try:
             with transaction(self._engine, write=False) as connection:
-                row = connection.execute(chosen).one_or_none()
+                row = connection.execute(_chosen(identity)).one_or_none()
             if row is None:
                 return None
             report = loads(AccuracyReport, row.report)
+            if report.stopped_early:
+                return report if _asked(request) >= _asked(loads(EvaluationRequest, row.request)) else None
         except Exception:  # whatever a damaged row or a lost database raises: train
             log.warning("the cache of results failed", exc_info=True)
             return None
@@ -87,12 +93,34 @@ class ResultCache(Closing):
         same = EVALUATIONS.c.evaluation == identity.evaluation
         try:
             with transaction(self._engine, write=True) as connection:
-                old = connection.execute(sa.select(EVALUATIONS).where(same)).one_or_none()
+                old = connection.execute(_chosen(identity)).one_or_none()
                 if old is None:
                     connection.execute(EVALUATIONS.insert().values(**row))
-                elif report.test_accuracy_frac is not None:
+                elif _says(dumps(request), dumps(report)) > _says(old.request, old.report):
                     connection.execute(EVALUATIONS.update().where(same).values(**row))
         except sa.exc.IntegrityError:
             pass  # another trainer was first, with the same result
         except sa.exc.SQLAlchemyError:
             log.warning("a result is not cached", exc_info=True)
+
+
+def _chosen(identity: Identity) -> sa.Select[Any]:
+    return sa.select(EVALUATIONS).where(EVALUATIONS.c.evaluation == identity.evaluation)
+
+
+def _asked(request: EvaluationRequest) -> float:
+    """Accuracy below which a training is stopped; less than any if never."""
+    return -1.0 if request.stop_below_frac is None else request.stop_below_frac
+
+
+def _says(request: str, report: str) -> tuple[bool, bool, float]:
+    """Order rows by how much they answer; one that is damaged answers nothing."""
+    try:
+        result, asked = loads(AccuracyReport, report), _asked(loads(EvaluationRequest, request))
+    except Exception:
+        return False, False, -2.0
+    return (
+        not result.stopped_early,
+        result.test_accuracy_frac is not None,
+        -asked if result.stopped_early else 0,
+    )

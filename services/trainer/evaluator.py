@@ -164,7 +164,7 @@ class Evaluator(Closing, ABC):
         if self._closed:
             raise Unavailable("the trainer is closed")
         caller = Caller(on_epoch, on_queued)
-        content = (identity, request.keep_weights, request.judge_test)
+        content = (identity, request.keep_weights, request.judge_test, request.stop_below_frac)
         return self._evaluations.run(
             request, content, caller, lambda tell: self._evaluate(request, identity, caller, tell)
         )
@@ -188,7 +188,9 @@ class Evaluator(Closing, ABC):
         identity = self._identify(request)
         kept = self._artifacts.weights(identity.evaluation)
         if kept is None:
-            _, kept = self._learn(replace(request, keep_weights=True), identity, on_epoch, None)
+            _, kept = self._learn(
+                replace(request, keep_weights=True, stop_below_frac=None), identity, on_epoch, None
+            )
         return kept
 
     def evaluate_on_chip(
@@ -217,7 +219,7 @@ class Evaluator(Closing, ABC):
         Unavailable
             The weights could not be kept.
         """
-        evaluation = replace(request.evaluation, keep_weights=True)
+        evaluation = replace(request.evaluation, keep_weights=True, stop_below_frac=None)
         identity = self._identify(evaluation)
         report, weights = self._learn(evaluation, identity, on_epoch, on_queued)
         caller = Caller(on_queued=on_queued)
@@ -335,7 +337,8 @@ class Evaluator(Closing, ABC):
         if self._cache is None:
             return None
         report = self._cache.find(identity, request)
-        if request.keep_weights and self._artifacts.weights(identity.evaluation) is None:
+        kept = report is None or report.stopped_early or self._artifacts.weights(identity.evaluation)
+        if request.keep_weights and not kept:
             report = None
         self._on_cached(report is not None)
         return report

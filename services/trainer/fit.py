@@ -26,6 +26,7 @@ from services.trainer.build import Dropout, build_module
 from services.trainer.checkpoint import BadCheckpoint, pack_checkpoint, pack_weights, unpack_checkpoint
 from services.trainer.identity import computed_precision
 from services.trainer.resident import Draws, Resident
+from services.trainer.stopping import hopeless_frac, stderr_frac
 from services.trainer.types import (
     AccuracyReport,
     Checkpoint,
@@ -101,12 +102,18 @@ def _train(
     precision = computed_precision(recipe, device.type)
     step = _Step(module, recipe, precision, math.ceil(info.train_images / recipe.batch_size), request.epochs)
 
+    told = () if resume is None else step.resume(resume, generators)
     epochs: list[EpochReport] = []
-    if resume is not None:
-        epochs += step.resume(resume, generators)
-        yield from epochs
+    bound = None
+    for report in told:
+        if bound is None:
+            epochs.append(report)
+            yield report
+            bound = hopeless_frac(request, epochs, info.validation_images)
     resumed = len(epochs)
     for epoch in range(resumed + 1, request.epochs + 1):
+        if bound is not None:
+            break
         module.train()
         total_loss = torch.zeros((), device=device)
         for x, y in data.train_batches(recipe.batch_size, recipe.shift_px, draws):
@@ -130,8 +137,9 @@ def _train(
         yield epochs[-1]
         if epoch == request.trunk_epochs:
             yield Checkpoint(epoch=epoch, data=step.checkpoint(generators, tuple(epochs)))
+        bound = hopeless_frac(request, epochs, info.validation_images)
 
-    if request.keep_weights:
+    if request.keep_weights and bound is None:
         yield Weights(data=pack_weights(module, candidate=str(request.candidate), dataset=info.name))
     accuracy = epochs[-1].validation_accuracy_frac
     yield AccuracyReport(
@@ -145,14 +153,12 @@ def _train(
         torch_version=str(torch.__version__),
         precision=precision,
         resumed_epochs=resumed,
-        test_accuracy_frac=data.accuracy_frac(module, "test") if request.judge_test else None,
+        test_accuracy_frac=data.accuracy_frac(module, "test")
+        if request.judge_test and bound is None
+        else None,
+        stopped_early=bound is not None,
+        optimistic_frac=bound,
     )
-
-
-def stderr_frac(accuracy_frac: float, images: int) -> float:
-    """Give the standard error of a share of `images`, as AccuracyReport defines it."""
-    p = (accuracy_frac * images + 1) / (images + 2)
-    return math.sqrt(p * (1 - p) / images)
 
 
 @dataclass(frozen=True, slots=True)

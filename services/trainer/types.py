@@ -144,6 +144,10 @@ class EvaluationRequest:
         Keep what was learnt, for `weights` and for accuracy on a chip.
     judge_test : bool
         Judge the end on the test part, too. For a final report: a search that looks at it is not honest.
+    stop_below_frac : float, optional
+        Stop after an epoch from which even an optimistic end (stopping.py) stays below this accuracy,
+        0 <= value <= 1. It changes no draw: until then the training is the one that it would be without.
+        What was learnt is not kept, and the test part not judged, of a training that was stopped.
     """
 
     candidate: Candidate
@@ -154,9 +158,12 @@ class EvaluationRequest:
     budget_epochs: int | None = None
     keep_weights: bool = False
     judge_test: bool = False
+    stop_below_frac: float | None = None
 
     def __post_init__(self) -> None:
         wrong = []
+        if self.stop_below_frac is not None and not 0 <= self.stop_below_frac <= 1:
+            wrong.append(violation("stop_below_frac", self.stop_below_frac, "0 to 1, or none"))
         if not 0 <= self.seed < 2**63:
             wrong.append(violation("seed", self.seed, "0 <= value < 2**63"))
         if not 1 <= self.epochs <= self.recipe.epochs:
@@ -223,6 +230,11 @@ class AccuracyReport:
         How many of `epochs` an earlier evaluation had trained.
     test_accuracy_frac : float or None
         Share of the test part classified right, if that was asked for.
+    stopped_early : bool
+        That training ended before its last epoch, because the accuracy asked for was out of reach;
+        `accuracy_frac` is that of the last epoch there was.
+    optimistic_frac : float or None
+        Accuracy that an optimistic end would have reached, where it was stopped early.
     """
 
     network_key: str
@@ -236,6 +248,8 @@ class AccuracyReport:
     precision: Precision = Precision.FLOAT32
     resumed_epochs: int = 0
     test_accuracy_frac: float | None = None
+    stopped_early: bool = False
+    optimistic_frac: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,9 @@ from services.common.network_json import network_key
 from services.trainer import fit
 from services.trainer.build import build_module
 from services.trainer.data import Dataset, load_dataset
-from services.trainer.fit import Seeds, stderr_frac, train
+from services.trainer.fit import Seeds, train
 from services.trainer.resident import Resident
+from services.trainer.stopping import stderr_frac
 from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest, TrainRecipe
 
 SHORT = TrainRecipe(name="short", epochs=2)

@@ -325,6 +325,8 @@ class AccuracyReport(_message.Message):
     PRECISION_FIELD_NUMBER: _builtins.int
     RESUMED_EPOCHS_FIELD_NUMBER: _builtins.int
     TEST_ACCURACY_FRAC_FIELD_NUMBER: _builtins.int
+    STOPPED_EARLY_FIELD_NUMBER: _builtins.int
+    OPTIMISTIC_FRAC_FIELD_NUMBER: _builtins.int
     network_key: _builtins.str
     """Canonical key of the trained network, 64 hexadecimal digits."""
     accuracy_frac: _builtins.float
@@ -345,6 +347,10 @@ class AccuracyReport(_message.Message):
     """How many of the epochs an earlier evaluation had trained."""
     test_accuracy_frac: _builtins.float
     """Share of the test part classified right, if that was asked for."""
+    stopped_early: _builtins.bool
+    """Training ended before its last epoch, because the accuracy asked for was out of reach."""
+    optimistic_frac: _builtins.float
+    """Accuracy that an optimistic end would have reached, where it was stopped early, a share."""
     @_builtins.property
     def epochs(self) -> _containers.RepeatedCompositeFieldContainer[Global___EpochReport]:
         """Every epoch, in order."""
@@ -363,13 +369,20 @@ class AccuracyReport(_message.Message):
         precision: Global___Precision.ValueType = ...,
         resumed_epochs: _builtins.int = ...,
         test_accuracy_frac: _builtins.float | None = ...,
+        stopped_early: _builtins.bool = ...,
+        optimistic_frac: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_test_accuracy_frac", b"_test_accuracy_frac", "test_accuracy_frac", b"test_accuracy_frac"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_optimistic_frac", b"_optimistic_frac", "_test_accuracy_frac", b"_test_accuracy_frac", "optimistic_frac", b"optimistic_frac", "test_accuracy_frac", b"test_accuracy_frac"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_test_accuracy_frac", b"_test_accuracy_frac", "accuracy_frac", b"accuracy_frac", "accuracy_stderr_frac", b"accuracy_stderr_frac", "device", b"device", "epochs", b"epochs", "network_key", b"network_key", "precision", b"precision", "resumed_epochs", b"resumed_epochs", "test_accuracy_frac", b"test_accuracy_frac", "torch_version", b"torch_version", "train_s", b"train_s", "validation_images", b"validation_images"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_optimistic_frac", b"_optimistic_frac", "_test_accuracy_frac", b"_test_accuracy_frac", "accuracy_frac", b"accuracy_frac", "accuracy_stderr_frac", b"accuracy_stderr_frac", "device", b"device", "epochs", b"epochs", "network_key", b"network_key", "optimistic_frac", b"optimistic_frac", "precision", b"precision", "resumed_epochs", b"resumed_epochs", "stopped_early", b"stopped_early", "test_accuracy_frac", b"test_accuracy_frac", "torch_version", b"torch_version", "train_s", b"train_s", "validation_images", b"validation_images"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__optimistic_frac: _TypeAlias = _typing.Literal["optimistic_frac"]  # noqa: Y015
+    _WhichOneofArgType__optimistic_frac: _TypeAlias = _typing.Literal["_optimistic_frac", b"_optimistic_frac"]  # noqa: Y015
     _WhichOneofReturnType__test_accuracy_frac: _TypeAlias = _typing.Literal["test_accuracy_frac"]  # noqa: Y015
     _WhichOneofArgType__test_accuracy_frac: _TypeAlias = _typing.Literal["_test_accuracy_frac", b"_test_accuracy_frac"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__optimistic_frac) -> _WhichOneofReturnType__optimistic_frac | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__test_accuracy_frac) -> _WhichOneofReturnType__test_accuracy_frac | None: ...
 
 Global___AccuracyReport: _TypeAlias = AccuracyReport  # noqa: Y015
@@ -506,6 +519,7 @@ class TrainerServiceEvaluateRequest(_message.Message):
     BUDGET_EPOCHS_FIELD_NUMBER: _builtins.int
     KEEP_WEIGHTS_FIELD_NUMBER: _builtins.int
     JUDGE_TEST_FIELD_NUMBER: _builtins.int
+    STOP_BELOW_FRAC_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
     """Name of a data set in the trainer's registry, never a path."""
     seed: _builtins.int
@@ -518,6 +532,8 @@ class TrainerServiceEvaluateRequest(_message.Message):
     """Keep what was learnt."""
     judge_test: _builtins.bool
     """Judge the end on the test part, too; not for a search."""
+    stop_below_frac: _builtins.float
+    """Stop after an epoch from which even an optimistic end stays below this accuracy, 0 to 1; never if not set."""
     @_builtins.property
     def candidate(self) -> _candidate_pb2.Candidate:
         """The candidate."""
@@ -537,10 +553,11 @@ class TrainerServiceEvaluateRequest(_message.Message):
         budget_epochs: _builtins.int | None = ...,
         keep_weights: _builtins.bool | None = ...,
         judge_test: _builtins.bool | None = ...,
+        stop_below_frac: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_budget_epochs", b"_budget_epochs", "_judge_test", b"_judge_test", "_keep_weights", b"_keep_weights", "_seed", b"_seed", "budget_epochs", b"budget_epochs", "candidate", b"candidate", "judge_test", b"judge_test", "keep_weights", b"keep_weights", "recipe", b"recipe", "seed", b"seed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_budget_epochs", b"_budget_epochs", "_judge_test", b"_judge_test", "_keep_weights", b"_keep_weights", "_seed", b"_seed", "_stop_below_frac", b"_stop_below_frac", "budget_epochs", b"budget_epochs", "candidate", b"candidate", "judge_test", b"judge_test", "keep_weights", b"keep_weights", "recipe", b"recipe", "seed", b"seed", "stop_below_frac", b"stop_below_frac"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget_epochs", b"_budget_epochs", "_judge_test", b"_judge_test", "_keep_weights", b"_keep_weights", "_seed", b"_seed", "budget_epochs", b"budget_epochs", "candidate", b"candidate", "dataset", b"dataset", "judge_test", b"judge_test", "keep_weights", b"keep_weights", "recipe", b"recipe", "request_id", b"request_id", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget_epochs", b"_budget_epochs", "_judge_test", b"_judge_test", "_keep_weights", b"_keep_weights", "_seed", b"_seed", "_stop_below_frac", b"_stop_below_frac", "budget_epochs", b"budget_epochs", "candidate", b"candidate", "dataset", b"dataset", "judge_test", b"judge_test", "keep_weights", b"keep_weights", "recipe", b"recipe", "request_id", b"request_id", "seed", b"seed", "stop_below_frac", b"stop_below_frac"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__budget_epochs: _TypeAlias = _typing.Literal["budget_epochs"]  # noqa: Y015
     _WhichOneofArgType__budget_epochs: _TypeAlias = _typing.Literal["_budget_epochs", b"_budget_epochs"]  # noqa: Y015
@@ -550,6 +567,8 @@ class TrainerServiceEvaluateRequest(_message.Message):
     _WhichOneofArgType__keep_weights: _TypeAlias = _typing.Literal["_keep_weights", b"_keep_weights"]  # noqa: Y015
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
+    _WhichOneofReturnType__stop_below_frac: _TypeAlias = _typing.Literal["stop_below_frac"]  # noqa: Y015
+    _WhichOneofArgType__stop_below_frac: _TypeAlias = _typing.Literal["_stop_below_frac", b"_stop_below_frac"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__budget_epochs) -> _WhichOneofReturnType__budget_epochs | None: ...
     @_typing.overload
@@ -558,6 +577,8 @@ class TrainerServiceEvaluateRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__keep_weights) -> _WhichOneofReturnType__keep_weights | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stop_below_frac) -> _WhichOneofReturnType__stop_below_frac | None: ...
 
 Global___TrainerServiceEvaluateRequest: _TypeAlias = TrainerServiceEvaluateRequest  # noqa: Y015
 
