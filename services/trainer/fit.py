@@ -1,9 +1,9 @@
 """The training loop: one candidate, one data set, one recipe -> its validation accuracy.
 
 The data lives on the device as one tensor, batches are gathered from it already shifted, and nothing
-waits for the device within an epoch. Every random draw comes from generators seeded by the evaluation
-alone, never from torch's global one, so an accuracy does not depend on process, worker or order. On a
-CPU with one thread a training repeats bit for bit.
+waits for the device within an epoch but a rare look at whether the loss is still finite. Every random draw
+comes from generators seeded by the evaluation alone, never from torch's global one, so an accuracy does not
+depend on process, worker or order. On a CPU with one thread a training repeats bit for bit.
 """
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ log = logging.getLogger(__name__)
 
 NOT_DRAWN_BY = ("schedule", "cooldown_frac", "precision")
 """Parts of a recipe that leave every random draw as it is: they are compared on the same ones."""
+
+
+STEPS_PER_LOOK = 100
+"""Steps after which an epoch's loss is looked at, to end what has diverged: each look waits for the device."""
 
 
 def train(
@@ -116,16 +120,15 @@ def _train(
             break
         module.train()
         total_loss = torch.zeros((), device=device)
-        for x, y in data.train_batches(recipe.batch_size, recipe.shift_px, draws):
+        batches = data.train_batches(recipe.batch_size, recipe.shift_px, draws)
+        for count, (x, y) in enumerate(batches, 1):
             if stop():
                 raise Cancelled(f"training of {request.candidate} was stopped in epoch {epoch}")
             total_loss += step(x, y) * len(y)
+            if count % STEPS_PER_LOOK == 0:
+                _check_finite(total_loss.item(), request, epoch)
         loss = total_loss.item() / info.train_images
-        if not math.isfinite(loss):
-            raise TrainingFailed(
-                f"training of {request.candidate} diverged in epoch {epoch} of {request.epochs}: "
-                f"the loss is {loss}; a learning rate below {recipe.learning_rate} may help"
-            )
+        _check_finite(loss, request, epoch)
         epochs.append(
             EpochReport(
                 epoch=epoch,
@@ -159,6 +162,14 @@ def _train(
         stopped_early=bound is not None,
         optimistic_frac=bound,
     )
+
+
+def _check_finite(loss: float, request: EvaluationRequest, epoch: int) -> None:
+    if not math.isfinite(loss):
+        raise TrainingFailed(
+            f"training of {request.candidate} diverged in epoch {epoch} of {request.epochs}: "
+            f"the loss is {loss}; a learning rate below {request.recipe.learning_rate} may help"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from services.common.network_json import network_key
 from services.trainer import fit
 from services.trainer.build import build_module
 from services.trainer.data import Dataset, load_dataset
-from services.trainer.fit import Seeds, train
+from services.trainer.fit import STEPS_PER_LOOK, Seeds, train
 from services.trainer.resident import Resident
 from services.trainer.stopping import stderr_frac
 from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest, TrainRecipe
@@ -191,3 +191,14 @@ def test_dropout_is_part_of_a_training() -> None:
         request = EvaluationRequest(candidate=candidate, dataset="digits", recipe=SHORT)
         runs.append(learnt([e for e in train(request, Resident(data)) if isinstance(e, EpochReport)]))
     assert runs[0] != runs[1]
+
+
+def test_a_training_that_diverges_ends_before_its_epoch_does() -> None:
+    steps: list[int] = []
+    recipe = TrainRecipe(name="wild", epochs=1, batch_size=2, learning_rate=10.0, momentum=0.99)
+    request = EvaluationRequest(candidate=parse_candidate("VGG4-RES4"), dataset="digits", recipe=recipe)
+    data = Resident(load_dataset("digits"))
+    with pytest.raises(TrainingFailed, match="diverged in epoch 1 of 1"):
+        list(train(request, data, stop=lambda: bool(steps.append(1))))
+    assert len(steps) % STEPS_PER_LOOK == 0
+    assert len(steps) < data.info.train_images / 2 - STEPS_PER_LOOK
