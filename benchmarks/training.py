@@ -1,10 +1,10 @@
 """Candidates an hour of the trainer's loop against a plain one, and the accuracy of both.
 
 CPU: two processes of one thread each, as the trainer trains, against one process of two threads with a
-DataLoader and transforms of each sample (plain_loop.py). Each pair trains two candidates both ways, with equal
-epochs and batch, one way after the other, and every other pair begins with the plain loop. Speed is measured
-on images of chance (no accuracy depends on it), or on digits-hard. Accuracy: both loops on digits-hard, and on
-CIFAR-10 images where --cifar or IMCNAS_BENCH_CIFAR names them, over several seeds.
+DataLoader and transforms of each sample (plain_loop.py). Each pair trains two candidates both ways, with
+equal epochs and batch, one way after the other, and every other pair begins with the plain loop. Speed is
+measured on images of chance (no accuracy depends on it), or on digits-hard. Accuracy: both loops on
+digits-hard, and on CIFAR-10 images where --cifar or IMCNAS_BENCH_CIFAR names them, over several seeds.
 
 GPU: one process each way; without CUDA its row stays empty.
 """
@@ -57,11 +57,11 @@ class Case:
 
 
 CASES = (
-    Case(name="small 32x32", blocks="VGG16-VGG32", data="chance:1280", epochs=1, batch_size=128, goal=1.6),
+    Case(name="small 32x32", blocks="VGG16-VGG32", data="chance:2560", epochs=1, batch_size=128, goal=1.6),
     Case(
         name="medium 32x32",
         blocks="VGG32-VGG64-VGG128",
-        data="chance:384",
+        data="chance:768",
         epochs=1,
         batch_size=128,
         goal=1.3,
@@ -69,12 +69,12 @@ CASES = (
     Case(
         name="large 32x32",
         blocks="VGG64-VGG128-VGG256-VGG256",
-        data="chance:128",
+        data="chance:256",
         epochs=1,
         batch_size=128,
         goal=1.15,
     ),
-    Case(name="digits", blocks="VGG16", data=DIGITS, epochs=5, batch_size=64, goal=3.0),
+    Case(name="digits", blocks="VGG16", data=DIGITS, epochs=10, batch_size=64, goal=3.0),
 )
 CIFAR_EPOCHS = 4
 

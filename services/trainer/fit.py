@@ -44,7 +44,7 @@ NOT_DRAWN_BY = ("schedule", "cooldown_frac", "precision")
 
 
 STEPS_PER_LOOK = 100
-"""Steps after which an epoch's loss is looked at, to end what has diverged: each look waits for the device."""
+"""Steps after which an epoch's loss is looked at, to end what diverged: each look waits for the device."""
 
 
 def train(
