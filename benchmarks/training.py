@@ -76,7 +76,7 @@ CASES = (
     ),
     Case(name="digits", blocks="VGG16", data=DIGITS, epochs=10, batch_size=64, goal=3.0),
 )
-CIFAR_EPOCHS = 4
+CIFAR_EPOCHS = 3
 
 _ATTACHED: dict[tuple[str, str], Resident] = {}
 """Of this process: data sets are attached once, as a worker does."""
