@@ -39,7 +39,7 @@ def optimistic_frac(curve: Sequence[float], epochs: int, images: int, schedule: 
         In the validation part.
     schedule : Schedule
     """
-    kept = (len(curve) / epochs) ** POWER[schedule]
+    kept: float = (len(curve) / epochs) ** POWER[schedule]
     end = 1 - kept * (1 - max(curve))
     return min(1.0, end + stderr_frac(end, images))
 
