@@ -56,6 +56,7 @@ HINTS = {
         ("GroupNormalization", "InstanceNormalization", "LayerNormalization", "LRN"), _STATISTICS
     ),
     **dict.fromkeys(("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"), _QUANTISED),
+    "ReduceSum": "sums within a map are not supported; the mean over rows and columns is a pooling",
     **dict.fromkeys(("Resize", "Upsample"), "maps are not enlarged"),
     **dict.fromkeys(("If", "Loop", "Scan"), "export a graph without control flow"),
 }
