@@ -67,6 +67,16 @@ def full_path(name: str) -> str:
     raise InvalidRequest.of(violation("field", name, wanted))
 
 
+@cache
+def short_name(path: str) -> str:
+    """Shortest end of a field's path that means this field alone."""
+    known = [*chip_fields(), *CHOICES]
+    ends = [path.split(".", n)[-1] for n in reversed(range(path.count(".") + 1))]
+    return next(
+        end for end in ends if sum(f".{other}".endswith(f".{end}") for other in known) == 1 or end == path
+    )
+
+
 def field_value(chip: ChipConfig, name: str) -> Value:
     """Value of the field that `name` means."""
     value: Any = chip
