@@ -17,9 +17,8 @@ from typer.core import TyperGroup
 
 from services import __version__
 from services.cli import chips, compare, data, evaluate, protos, recipes, report, search, serve, space, sweep
+from services.cli.exits import PIPE
 from services.common.errors import ImcnasError
-
-EXIT_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
 
 
 class _OutputError(Exception):
@@ -105,7 +104,7 @@ def main() -> None:
         # Python flushes once more as it ends; what is left has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):  # the reader of our output, such as `head`, has gone
-            sys.exit(EXIT_PIPE)
+            sys.exit(PIPE)
         print(f"imcnas: input or output failed: {error}", file=sys.stderr)
         sys.exit(2)
 
