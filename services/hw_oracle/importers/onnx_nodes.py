@@ -103,11 +103,10 @@ class Node:
             raise refused(f"{self.path}.input", f"{count} inputs", wanted)
         for attribute in self.proto.attribute:
             known = schema.attributes.get(attribute.name)
-            if known and known.type.value != attribute.type:
+            kind: Any = known and known.type  # an IntEnum, of which its stub does not tell
+            if kind and kind.value != attribute.type:
                 got = _told(self.attributes[attribute.name])
-                raise refused(
-                    f"{self.path}.{attribute.name}", got, TYPES.get(known.type.name, "another type")
-                )
+                raise refused(f"{self.path}.{attribute.name}", got, TYPES.get(kind.name, "another type"))
         lacking = [n for n, a in schema.attributes.items() if a.required and n not in self.attributes]
         if lacking:
             raise refused(f"{self.path}.{lacking[0]}", None, "a value")
