@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from services.hw_oracle.client import HwOracle
     from services.trainer.data import Registry
 
+STORE = "studies.sqlite"
+"""File of the studies, in their folder."""
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
+"""Argument of every command whose answer programs can read."""
+
 OracleAt = Annotated[str, typer.Option(help="Ask a running oracle, host:port, instead.")]
 """Argument of every command that asks an oracle; `open_oracle` opens it."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from services.cli.arguments import OracleAt, open_oracle
+from services.cli.arguments import AsJson, OracleAt, open_oracle
 from services.cli.json_rows import error_row
 from services.cli.networks import Classes, Files, Form, Format, Image, Widths, read_files
 from services.common.errors import ImcnasError, InvalidRequest, violation
@@ -28,7 +28,7 @@ def command(
     chips: Annotated[
         list[str] | None, typer.Option("--chip", help="As in evaluate; more than one for one network.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+    as_json: AsJson = False,
     image: Image = "",
     classes: Classes = 10,
     bits: Widths = "9",

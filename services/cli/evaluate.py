@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from services.cli.arguments import OracleAt, open_oracle
+from services.cli.arguments import AsJson, OracleAt, open_oracle
 from services.cli.json_rows import error_row, report_row, terms_row
 from services.cli.networks import Classes, Files, Form, Format, Image, Named, Widths, read_files
 from services.common.errors import ImcnasError, InvalidRequest, Violation
@@ -39,7 +39,7 @@ def command(
     floorplan: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw where each layer is (.png, .svg, .pdf).")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")] = False,
+    as_json: AsJson = False,
     image: Image = "",
     classes: Classes = 10,
     bits: Widths = "9",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.cli.arguments import STORE
 from services.cli.console import CONSOLE
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def command(
     from services.searcher.status import study_status
     from services.searcher.store import Store
 
-    path = runs / "studies.sqlite"
+    path = runs / STORE
     if not path.is_file():
         text = f"no studies in {path}; run imcnas search first, or give their folder with --runs"
         raise NotFound(f"--runs: {text}", [Violation("--runs", text)])

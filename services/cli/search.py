@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from services.cli.arguments import STORE, find_dataset, open_oracle
 from services.cli.console import MESSAGES
+from services.cli.exits import INTERRUPTED
 from services.common.errors import ImcnasError, InvalidRequest, Violation, violation
+from services.hw_oracle.chips import DEFAULT
 from services.searcher.types import Strategy, StudyConfig, StudyState, TrainingLimits
 
 if TYPE_CHECKING:
@@ -22,9 +25,7 @@ if TYPE_CHECKING:
     from services.searcher.store import Store
     from services.searcher.types import StudyStatus
 
-EXIT_INTERRUPTED = 130
-STORE = "studies.sqlite"
-DEFAULT_RECIPE, DEFAULT_CHIP = "quick", "mnsim2_default"
+DEFAULT_RECIPE = "quick"
 MAX_HOURS_UNASKED = 24.0
 SERVICES = "On other machines"
 
@@ -49,7 +50,7 @@ def command(
     recipe: Annotated[
         str, typer.Option(help="How candidates are trained: a preset (imcnas recipes list), or a .toml file.")
     ] = DEFAULT_RECIPE,
-    chip: Annotated[str, typer.Option(help="Chip: a preset, or a .toml or MNSIM .ini file.")] = DEFAULT_CHIP,
+    chip: Annotated[str, typer.Option(help="Chip: a preset, or a .toml or MNSIM .ini file.")] = DEFAULT,
     max_macs: Annotated[
         int, typer.Option(min=0, help="Never train more MACs than this (0: no limit).")
     ] = 300_000_000,
@@ -104,7 +105,7 @@ def command(
                 _run(stack, config, trials, workers, runs, quiet, oracle, source, store, stop, yes)
     except KeyboardInterrupt:
         MESSAGES.print("Stopped by Ctrl-C; what was finished is kept, and the same command goes on")
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _leave_if_abandoned(stop: StopSignal) -> None:
@@ -112,7 +113,7 @@ def _leave_if_abandoned(stop: StopSignal) -> None:
     if stop.abandoned:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(EXIT_INTERRUPTED)
+        os._exit(INTERRUPTED)
 
 
 def _source(
@@ -132,8 +133,6 @@ def _source(
         from services.trainer.client import Trainer
 
         return stack.enter_context(Trainer(trainer)), dataset
-    from services.cli.arguments import find_dataset
-
     name, datasets = find_dataset(dataset)
     if workers > 1 or ray:
         from services.trainer.pool import RayTrainer
@@ -174,7 +173,7 @@ def _default_name(dataset: str, space: str, chip: str, recipe: str, wanted: dict
     others = (
         (wanted["strategy"], Strategy.TPE),
         (Path(recipe).stem, DEFAULT_RECIPE),
-        (Path(chip).stem, DEFAULT_CHIP),
+        (Path(chip).stem, DEFAULT),
     )
     parts += [value for value, default in others if value != default]
     return re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join([*parts, f"seed{wanted['seed']}"]))
@@ -199,13 +198,10 @@ def _run(
 ) -> None:  # fmt: skip
     """Run the search in this process and show its result."""
     from services.cli.live import clock, make_view
-    from services.hw_oracle.client import HwOracle
     from services.searcher.estimate import training_seconds
     from services.searcher.loop import run_search
 
-    hardware = stack.enter_context(HwOracle(oracle or None))
-    if oracle:
-        hardware.info()  # it answers, before anything is recorded
+    hardware = stack.enter_context(open_oracle(oracle))  # it answers, before anything is recorded
     seconds = training_seconds(config, trials, workers)
     _check_hours(seconds, yes)
     study = store.open_study(config, trials)
@@ -228,7 +224,7 @@ def _run(
         done = status.complete + status.failed
         MESSAGES.print(f"Stopped: {done} of {trials} trials are kept; {_how_to_resume(config)}")
         MESSAGES.print(f"What it found so far: imcnas report {config.name}", markup=False)
-        raise typer.Exit(EXIT_INTERRUPTED)
+        raise typer.Exit(INTERRUPTED)
     _finish(status, store.trials(study), runs)
 
 
@@ -250,7 +246,7 @@ def _watch(searcher: Any, config: StudyConfig, trials: int, runs: Path, quiet: b
                 view(TrialFinished(study_id=study_id, trial=trial))
     except KeyboardInterrupt:
         MESSAGES.print("Left: the search goes on at the searcher; the same command watches it again")
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
     except ImcnasError as error:
         MESSAGES.print(
             f"imcnas: {error}\nThe searcher keeps the study; {_how_to_resume(config)}", markup=False
