@@ -26,7 +26,7 @@ from services.trainer.build import Dropout, build_module
 from services.trainer.checkpoint import BadCheckpoint, pack_checkpoint, pack_weights, unpack_checkpoint
 from services.trainer.identity import computed_precision
 from services.trainer.resident import Draws, Resident
-from services.trainer.stopping import hopeless_frac, stderr_frac
+from services.trainer.stopping import hopeless_frac
 from services.trainer.types import (
     AccuracyReport,
     Checkpoint,
@@ -35,6 +35,7 @@ from services.trainer.types import (
     Precision,
     TrainRecipe,
     Weights,
+    stderr_frac,
 )
 
 log = logging.getLogger(__name__)
