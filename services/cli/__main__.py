@@ -16,7 +16,20 @@ import typer
 from typer.core import TyperGroup
 
 from services import __version__
-from services.cli import chips, compare, data, evaluate, protos, recipes, report, search, serve, space, sweep
+from services.cli import (
+    chips,
+    compare,
+    data,
+    evaluate,
+    protos,
+    recipes,
+    report,
+    search,
+    serve,
+    space,
+    sweep,
+    train,
+)
 from services.cli.exits import PIPE
 from services.common.errors import ImcnasError
 
@@ -79,6 +92,7 @@ def _root(
 
 
 app.command("search")(search.command)
+app.command("train")(train.command)
 app.command("report")(report.command)
 app.command("evaluate")(evaluate.command)
 app.command("compare")(compare.command)

@@ -95,7 +95,7 @@ def command(
     try:
         with ExitStack() as stack:
             stack.callback(_leave_if_abandoned, stop)
-            source, named = _source(stack, searcher, trainer, ray, workers, dataset)
+            source, named = _source(stack, searcher, trainer, ray, workers, dataset, runs)
             data = source.dataset(named)
             name = study or _default_name(data.name, space, chip, recipe, wanted)
             config = StudyConfig(name=_checked(name), dataset=data, **wanted)
@@ -117,7 +117,7 @@ def _leave_if_abandoned(stop: StopSignal) -> None:
 
 
 def _source(
-    stack: ExitStack, searcher: str, trainer: str, ray: str, workers: int, dataset: str
+    stack: ExitStack, searcher: str, trainer: str, ray: str, workers: int, dataset: str, runs: Path
 ) -> tuple[Any, str]:
     """Choose who describes data sets and trains (a service, Ray, this process); name the data set to it."""
     if (searcher or trainer) and ":" in dataset:
@@ -133,15 +133,33 @@ def _source(
         from services.trainer.client import Trainer
 
         return stack.enter_context(Trainer(trainer)), dataset
+    from services.cli.evaluations import RESULTS, embedded_artifacts, embedded_cache
+    from services.trainer.evaluator import Options
+
     name, datasets = find_dataset(dataset)
+    datasets.load(name)  # before a folder is made for results
+    looks: list[bool] = []
+    options = Options(
+        datasets=datasets,
+        cache=embedded_cache(runs),
+        artifacts=embedded_artifacts(runs),
+        on_cached=looks.append,
+    )
+
+    def tell_known() -> None:
+        if any(looks):
+            told = f"{sum(looks)} of these {len(looks)} candidates had been trained before"
+            MESSAGES.print(f"{told}, and were answered from {runs / RESULTS}", markup=False)
+
+    stack.callback(tell_known)
     if workers > 1 or ray:
         from services.trainer.pool import RayTrainer
 
         with MESSAGES.status("Starting Ray"):
-            return stack.enter_context(RayTrainer(workers, ray or None, datasets=datasets)), name
+            return stack.enter_context(RayTrainer(workers, ray or None, **options)), name
     from services.trainer.inline import InlineTrainer
 
-    return stack.enter_context(InlineTrainer(datasets=datasets)), name
+    return stack.enter_context(InlineTrainer(**options)), name
 
 
 def _choices(

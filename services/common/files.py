@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import tomllib
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from services.common.errors import InvalidInput, NotFound, Violation
+from services.common.errors import InvalidInput, InvalidRequest, NotFound, Violation
 
 T = TypeVar("T")
 
@@ -88,3 +89,73 @@ def write_file(path: Path, content: bytes) -> None:
         if isinstance(error, OSError) and error.errno is not None:
             raise OSError(error.errno, error.strerror, str(path)) from None
         raise
+
+
+def check_new_folder(folder: Path, replaced: Collection[str] = ()) -> None:
+    """Refuse a place where `new_folder` could not put one.
+
+    Parameters
+    ----------
+    folder : Path
+    replaced : collection of str
+        Names of files that may be in it.
+
+    Raises
+    ------
+    InvalidRequest
+        A file is there, or a folder with something else in it; or its parent cannot be written to.
+    """
+    try:
+        inside = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        kept = sorted(inside.difference(replaced))
+        if kept or (os.path.lexists(folder) and not folder.is_dir()):
+            told = f"holds {kept[0]}" if kept else "is a file"
+            text = f"{told}, which is not replaced; give another name, or move it away"
+            raise InvalidRequest.of(Violation(str(folder), text))
+        parent = next(p for p in folder.absolute().parents if p.exists())
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise InvalidRequest.of(Violation(str(folder), f"{parent} cannot be written to; give another folder"))
+
+
+@contextmanager
+def new_folder(folder: Path, replaced: Collection[str] = ()) -> Iterator[Path]:
+    """Give a folder to fill, which takes its place when all of it is written, or is removed.
+
+    Parameters
+    ----------
+    folder, replaced
+        As of `check_new_folder`; what is there stays until then.
+
+    Raises
+    ------
+    InvalidRequest
+        As `check_new_folder`, or writing failed.
+    """
+    check_new_folder(folder, replaced)
+    folder = folder.resolve()
+    temporary = folder.parent / f".{folder.name[:40]}.{secrets.token_hex(8)}"
+    old = temporary.with_name(f"{temporary.name}.old")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        if folder.is_dir():
+            check_new_folder(folder, replaced)  # what came meanwhile is not removed
+            folder.rename(old)
+        try:
+            temporary.rename(folder)
+        except OSError:
+            if old.is_dir():
+                old.rename(folder)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _unwritable(folder: Path, error: OSError) -> InvalidInput:
+    text = f"cannot be written: {error.strerror or error}; give another folder"
+    return InvalidRequest(f"{folder}: {text}", [Violation(str(folder), text)])

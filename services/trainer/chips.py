@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Generator
 
 from safetensors.torch import load
 
-from services.common.errors import Cancelled, TrainingFailed
+from services.common.errors import Cancelled
 from services.trainer.analog.fine_tune import fine_tune
 from services.trainer.analog.report import judge
 from services.trainer.analog_types import AnalogReport, ChipDraw, OnChipRequest
 from services.trainer.build import build_module
 from services.trainer.data import Dataset
-
-log = logging.getLogger(__name__)
+from services.trainer.failing import failing_alone
 
 
 def judge_on_chips(
@@ -42,7 +40,7 @@ def judge_on_chips(
         Fine-tuning diverged, or torch failed (memory, most often).
     """
     info, candidate = dataset.info, request.evaluation.candidate
-    try:
+    with failing_alone(f"evaluation of {candidate} on chips"):
         module = build_module(candidate, info.input_shape, info.classes)
         module.load_state_dict(load(weights))
         if request.fine_tune_epochs:
@@ -55,6 +53,3 @@ def judge_on_chips(
             if stop():
                 raise Cancelled(f"evaluation of {candidate} on chips was stopped")
             yield item
-    except (RuntimeError, MemoryError) as error:  # every error of torch is a RuntimeError
-        log.exception("evaluation of %s on chips failed", candidate)
-        raise TrainingFailed(f"evaluation of {candidate} on chips failed: {type(error).__name__}") from error

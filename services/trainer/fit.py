@@ -24,9 +24,10 @@ from services.common.errors import Cancelled, TrainingFailed
 from services.common.network_json import network_key
 from services.trainer.build import Dropout, build_module
 from services.trainer.checkpoint import BadCheckpoint, pack_checkpoint, pack_weights, unpack_checkpoint
+from services.trainer.failing import failing_alone
 from services.trainer.identity import computed_precision
 from services.trainer.resident import Draws, Resident
-from services.trainer.stopping import hopeless_frac, stderr_frac
+from services.trainer.stopping import hopeless_frac
 from services.trainer.types import (
     AccuracyReport,
     Checkpoint,
@@ -35,6 +36,7 @@ from services.trainer.types import (
     Precision,
     TrainRecipe,
     Weights,
+    stderr_frac,
 )
 
 log = logging.getLogger(__name__)
@@ -75,16 +77,12 @@ def train(
     TrainingFailed
         The loss is no longer finite, or torch failed (memory, most often).
     """
-    try:
+    with failing_alone(f"training of {request.candidate}"):
         try:
             yield from _train(request, data, resume, stop)
         except BadCheckpoint as error:
             log.warning("training of %s begins again: %s", request.candidate, error)
             yield from _train(request, data, None, stop)
-    except (RuntimeError, MemoryError) as error:  # every error of torch is a RuntimeError
-        # The text may quote source paths and addresses: it stays here.
-        log.exception("training of %s failed", request.candidate)
-        raise TrainingFailed(f"training of {request.candidate} failed: {type(error).__name__}") from error
 
 
 def _train(

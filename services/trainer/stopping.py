@@ -10,20 +10,13 @@ benchmarks/stop_rule.py measures how often that is wrong; docs/recipes.md gives 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from services.trainer.types import EpochReport, EvaluationRequest, Schedule
+from services.trainer.types import EpochReport, EvaluationRequest, Schedule, stderr_frac
 
 POWER = {Schedule.ONE_CYCLE: 1.5, Schedule.CONSTANT: 2.0}
 """The lowest of 1, 1.25, 1.5 and 2 without a false stop on the curves they were chosen on: 36 trainings of
 12 candidates each, of digits-hard with the recipes quick and staged. A constant rate's branch gains late."""
-
-
-def stderr_frac(accuracy_frac: float, images: int) -> float:
-    """Give the standard error of a share of `images`, as AccuracyReport defines it."""
-    p = (accuracy_frac * images + 1) / (images + 2)
-    return math.sqrt(p * (1 - p) / images)
 
 
 def optimistic_frac(curve: Sequence[float], epochs: int, images: int, schedule: Schedule) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -250,6 +251,12 @@ class AccuracyReport:
     test_accuracy_frac: float | None = None
     stopped_early: bool = False
     optimistic_frac: float | None = None
+
+
+def stderr_frac(accuracy_frac: float, images: int) -> float:
+    """Give the standard error of a share of `images`, as AccuracyReport defines it."""
+    p = (accuracy_frac * images + 1) / (images + 2)
+    return math.sqrt(p * (1 - p) / images)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

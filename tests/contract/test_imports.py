@@ -11,7 +11,17 @@ ROOT = Path(__file__).parents[2] / "services"
 DOORS = {"server", "client", "calls", "convert", "metrics", "__main__", "pool"}
 WIRE = {"grpc", "google.protobuf", "prometheus_client"}
 IMPORTER = "hw_oracle/importers/torch.py"  # inside its functions
-TORCH = {"build", "checkpoint", "chips", "fit", "inline", "resident", "worker"}  # files of the trainer
+TORCH = {
+    "build",
+    "checkpoint",
+    "chips",
+    "export",
+    "fit",
+    "inline",
+    "onnx_file",
+    "resident",
+    "worker",
+}  # files of the trainer
 ANALOG = {str(file.relative_to(ROOT)) for file in (ROOT / "trainer" / "analog").glob("*.py")}
 HEAVY = {"torch", "ray", "hyperopt", "sklearn", "sqlalchemy", "matplotlib"}
 

@@ -19,8 +19,7 @@ from services.trainer.build import build_module
 from services.trainer.data import Dataset, load_dataset
 from services.trainer.fit import STEPS_PER_LOOK, Seeds, train
 from services.trainer.resident import Resident
-from services.trainer.stopping import stderr_frac
-from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest, TrainRecipe
+from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest, TrainRecipe, stderr_frac
 
 SHORT = TrainRecipe(name="short", epochs=2)
 

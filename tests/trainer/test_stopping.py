@@ -14,8 +14,8 @@ from services.trainer.artifacts import Artifacts
 from services.trainer.cache import ResultCache
 from services.trainer.evaluator import Ended
 from services.trainer.inline import InlineTrainer
-from services.trainer.stopping import POWER, hopeless_frac, optimistic_frac, stderr_frac
-from services.trainer.types import EpochReport, Schedule, TrainRecipe
+from services.trainer.stopping import POWER, hopeless_frac, optimistic_frac
+from services.trainer.types import EpochReport, Schedule, TrainRecipe, stderr_frac
 from tests.trainer.evaluators import learnt, request
 
 SHARES = st.floats(0, 1)
