@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import signal
@@ -17,8 +18,9 @@ from services.cli.arguments import STORE, find_dataset, open_oracle
 from services.cli.console import MESSAGES
 from services.cli.exits import INTERRUPTED
 from services.common.errors import ImcnasError, InvalidRequest, Violation, violation
+from services.common.units import parse_area, parse_count, parse_energy, parse_latency, parse_power
 from services.hw_oracle.chips import DEFAULT
-from services.searcher.types import Strategy, StudyConfig, StudyState, TrainingLimits
+from services.searcher.types import HardwareLimits, Strategy, StudyConfig, StudyState, TrainingLimits
 
 if TYPE_CHECKING:
     from services.searcher.loop import StopSignal
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
 
 DEFAULT_RECIPE = "quick"
 MAX_HOURS_UNASKED = 24.0
+MAX_NAME = 80
 SERVICES = "On other machines"
+LIMITS = "Limits: what is over one is never trained"
 
 
 def command(
@@ -36,7 +40,11 @@ def command(
     ] = "digits-hard",
     space: Annotated[str, typer.Option(help="Search space: small, paper, or a .toml file.")] = "small",
     objective: Annotated[
-        str, typer.Option(help="accuracy, accuracy/latency or accuracy/energy.")
+        str,
+        typer.Option(
+            help="accuracy, accuracy/latency, accuracy/energy, or any expression of these and of area, "
+            "average_power, tiles, params, macs; or a front: pareto(accuracy,latency,energy)."
+        ),
     ] = "accuracy/latency",
     trials: Annotated[int, typer.Option(min=1, help="Trainings in the study; raise it to go on.")] = 30,
     workers: Annotated[int, typer.Option(min=1, max=1024, help="Trainings at once, one core each.")] = 1,
@@ -51,12 +59,26 @@ def command(
         str, typer.Option(help="How candidates are trained: a preset (imcnas recipes list), or a .toml file.")
     ] = DEFAULT_RECIPE,
     chip: Annotated[str, typer.Option(help="Chip: a preset, or a .toml or MNSIM .ini file.")] = DEFAULT,
-    max_macs: Annotated[
-        int, typer.Option(min=0, help="Never train more MACs than this (0: no limit).")
-    ] = 300_000_000,
+    max_latency: Annotated[
+        str, typer.Option(help="Of one inference, such as 2ms.", rich_help_panel=LIMITS)
+    ] = "",
+    max_energy: Annotated[
+        str, typer.Option(help="Of one inference, such as 30uJ.", rich_help_panel=LIMITS)
+    ] = "",
+    max_area: Annotated[str, typer.Option(help="Such as 60mm2.", rich_help_panel=LIMITS)] = "",
+    max_power: Annotated[
+        str, typer.Option(help="Of all modules at once, such as 8W.", rich_help_panel=LIMITS)
+    ] = "",
+    max_average_power: Annotated[
+        str, typer.Option(help="Energy over latency, such as 40mW.", rich_help_panel=LIMITS)
+    ] = "",
+    max_tiles: Annotated[str, typer.Option(help="Such as 64.", rich_help_panel=LIMITS)] = "",
     max_params: Annotated[
-        int, typer.Option(min=0, help="... nor more parameters (0: no limit).")
-    ] = 10_000_000,
+        str, typer.Option(help="Weights and biases, such as 1M (0: no limit).", rich_help_panel=LIMITS)
+    ] = "10M",
+    max_macs: Annotated[
+        str, typer.Option(help="Of one inference, such as 300M (0: no limit).", rich_help_panel=LIMITS)
+    ] = "300M",
     yes: Annotated[bool, typer.Option("--yes", help="Start even if it may take more than a day.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show the result only.")] = False,
     ray: Annotated[
@@ -81,6 +103,8 @@ def command(
 
       imcnas search --objective accuracy/energy --trials 60 --workers 2
 
+      imcnas search --objective "pareto(accuracy,latency)" --max-energy 5uJ
+
       imcnas search --oracle host:50051 --trainer host:50061
     """
     if searcher and (oracle or trainer or ray or workers != 1):
@@ -89,7 +113,17 @@ def command(
     from services.searcher.loop import StopSignal
     from services.searcher.store import Store
 
-    wanted = _choices(space, objective, strategy, chip, recipe, seed, startup_trials, max_macs, max_params)
+    limits = {
+        "latency_ns": max_latency, "energy_nj": max_energy, "area_um2": max_area, "power_w": max_power,
+        "average_power_w": max_average_power, "tiles": max_tiles,
+    }  # fmt: skip
+    limits = {name: text for name, text in limits.items() if text}
+    training = TrainingLimits(
+        max_macs=parse_count(max_macs, "--max-macs") or None,
+        max_params=parse_count(max_params, "--max-params") or None,
+    )
+    wanted = _choices(space, objective, strategy, chip, recipe, seed, startup_trials)
+    wanted |= {"limits": training, "hardware_limits": _hardware_limits(limits)}
     store = None if searcher else Store(runs / STORE)
     stop = StopSignal()
     try:
@@ -97,7 +131,7 @@ def command(
             stack.callback(_leave_if_abandoned, stop)
             source, named = _source(stack, searcher, trainer, ray, workers, dataset, runs)
             data = source.dataset(named)
-            name = study or _default_name(data.name, space, chip, recipe, wanted)
+            name = study or _default_name(data.name, space, chip, recipe, wanted, limits)
             config = StudyConfig(name=_checked(name), dataset=data, **wanted)
             if store is None:
                 _watch(source, config, trials, runs, quiet)
@@ -163,9 +197,8 @@ def _source(
 
 
 def _choices(
-    space: str, objective: str, strategy: Strategy, chip: str, recipe: str, seed: int, startup_trials: int,
-    max_macs: int, max_params: int,
-) -> dict[str, Any]:  # fmt: skip
+    space: str, objective: str, strategy: Strategy, chip: str, recipe: str, seed: int, startup_trials: int
+) -> dict[str, Any]:
     """Read what was chosen by name, before anything is started: the settings of a study but name and data."""
     from services.common.space import load_space
     from services.hw_oracle.chips import load_chip
@@ -174,27 +207,44 @@ def _choices(
 
     return {
         "space": load_space(space),
-        "objective": parse_objective(objective),
+        "objective": parse_objective(objective).text,
         "strategy": strategy,
         "chip": load_chip(chip),
         "chip_name": chip,
         "recipe": load_recipe(recipe),
-        "limits": TrainingLimits(max_macs=max_macs or None, max_params=max_params or None),
         "seed": seed,
         "startup_trials": startup_trials,
     }
 
 
-def _default_name(dataset: str, space: str, chip: str, recipe: str, wanted: dict[str, Any]) -> str:
+def _hardware_limits(limits: dict[str, str]) -> HardwareLimits:
+    """Read the limits that were given."""
+    parsers: dict[str, Callable[[str, str], float]] = {
+        "ns": parse_latency, "nj": parse_energy, "um2": parse_area, "w": parse_power, "tiles": parse_count
+    }  # fmt: skip
+    found: dict[str, Any] = {}
+    for name, text in limits.items():
+        quantity, _, unit = name.rpartition("_")
+        option = f"--max-{(quantity or unit).replace('_', '-')}"
+        found[f"max_{name}"] = parsers[unit](text, option)
+    return HardwareLimits(**found)
+
+
+def _default_name(
+    dataset: str, space: str, chip: str, recipe: str, wanted: dict[str, Any], limits: dict[str, str]
+) -> str:
     """Name a study by its settings: the main ones always, the others where they are not the defaults."""
     parts = [dataset, Path(space).stem, wanted["objective"].replace("/", "-per-")]
+    parts += [f"max-{name.rpartition('_')[0] or name}-{text}" for name, text in limits.items()]
     others = (
         (wanted["strategy"], Strategy.TPE),
         (Path(recipe).stem, DEFAULT_RECIPE),
         (Path(chip).stem, DEFAULT),
     )
     parts += [value for value, default in others if value != default]
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join([*parts, f"seed{wanted['seed']}"]))
+    name = re.sub(r"[^A-Za-z0-9._]+", "-", "-".join([*parts, f"seed{wanted['seed']}"]))
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 9]}-{digest}"
 
 
 def _checked(name: str) -> str:

@@ -106,7 +106,7 @@ def make_plan(
 
 def _plan_of(study: str, number: int | None, runs: Path) -> Plan:
     """Read what a study trained as its best, or as another trial."""
-    from services.searcher.objective import best_trial
+    from services.searcher.ranking import best_trial
     from services.searcher.store import Store
 
     path = runs / "studies.sqlite"

@@ -21,8 +21,8 @@ from services.searcher.events import (
     TrialStarted,
 )
 from services.searcher.lease import RENEW_S
-from services.searcher.objective import fitness
 from services.searcher.propose import Proposer, SpaceExhausted
+from services.searcher.ranking import fitness_of
 from services.searcher.rows import StudyRecord
 from services.searcher.status import study_status
 from services.searcher.store import Store
@@ -42,6 +42,7 @@ class _Outcome:
 
     number: int
     result: AccuracyReport | Exception
+    fitness: float | None
     evaluate_s: float
 
 
@@ -213,7 +214,7 @@ class _Run:
         if self.trials:
             self.note = reason
         else:
-            self.error = NotPossible(f"limits: {reason}; raise the training limits or choose a smaller space")
+            self.error = NotPossible(f"limits: {reason}; raise the limits, or choose a smaller space")
 
     def start(self, trial: Trial) -> None:
         self.in_flight += 1
@@ -233,14 +234,16 @@ class _Run:
         )
         begin = time.perf_counter()
         result: AccuracyReport | Exception
+        value = None
         try:
             result = self.evaluate(
                 request,
                 lambda report: inbox.put(EpochDone(study_id=study_id, number=trial.number, report=report)),
             )
+            value = fitness_of(config, trial.candidate, trial.cost, result.accuracy_frac)
         except Exception as error:  # judged by the loop
             result = error
-        inbox.put(_Outcome(trial.number, result, time.perf_counter() - begin))
+        inbox.put(_Outcome(trial.number, result, value, time.perf_counter() - begin))
 
     def tell(self, outcome: _Outcome) -> None:
         """Commit a finished trial; an error that is not the trial's own ends the search."""
@@ -249,8 +252,7 @@ class _Run:
         trial = replace(trial, evaluate_s=outcome.evaluate_s, finished_at=time.time())
         if isinstance(result, AccuracyReport):
             self.failures_in_a_row = 0
-            value = fitness(self.study.config.objective, result.accuracy_frac, trial.cost)
-            trial = replace(trial, state=TrialState.COMPLETE, accuracy=result, fitness=value)
+            trial = replace(trial, state=TrialState.COMPLETE, accuracy=result, fitness=outcome.fitness)
         elif isinstance(result, TrainingFailed):
             self.failures_in_a_row += 1
             trial = replace(trial, state=TrialState.FAILED, failure=str(result))

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from services.common.candidate import Block, Candidate, candidate_layers
@@ -14,8 +15,8 @@ from services.common.layers import LayerList
 from services.common.network_json import network_key
 from services.common.space import SearchSpace
 from services.hw_oracle.types import CostReport
-from services.searcher.limits import over_limit
-from services.searcher.objective import best_trial
+from services.searcher.limits import over_hardware_limit, over_limit
+from services.searcher.ranking import best_trial, losses
 from services.searcher.strategies import Asker, RandomStrategy, draw_blocks
 from services.searcher.types import Proposal, Strategy, StudyConfig, Trial
 
@@ -92,6 +93,7 @@ class Proposer:
                 asked = time.perf_counter()
                 try:
                     cost = self._cost(network)
+                    excess = over_hardware_limit(cost, config.hardware_limits)
                 except ChipTooSmall as error:
                     excess = str(error)
                 cost_s += time.perf_counter() - asked
@@ -140,7 +142,7 @@ def make_strategy(config: StudyConfig) -> Asker:
             # Here and not above, so that Hyperopt is loaded only by what searches with it.
             from services.searcher.tpe import TpeStrategy
 
-            return TpeStrategy(config.space, config.startup_trials)
+            return TpeStrategy(config.space, config.startup_trials, partial(losses, config))
         case Strategy.RANDOM:
             return RandomStrategy(config.space)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 from services.common.candidate import Candidate
@@ -10,15 +11,8 @@ from services.common.errors import InvalidRequest, violation
 from services.common.layers import Bits
 from services.common.space import SearchSpace
 from services.hw_oracle.types import ChipConfig, CostReport
+from services.searcher.objective import parse_objective
 from services.trainer.types import AccuracyReport, DatasetInfo, TrainRecipe
-
-
-class Objective(StrEnum):
-    """The paper's fitness functions, all maximised."""
-
-    ACCURACY = "accuracy"
-    ACCURACY_PER_LATENCY = "accuracy/latency"
-    ACCURACY_PER_ENERGY = "accuracy/energy"
 
 
 class Strategy(StrEnum):
@@ -87,6 +81,37 @@ class TrainingLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HardwareLimits:
+    """What a candidate may cost on the chip; over a limit it is infeasible, never trained. None is no limit.
+
+    Parameters
+    ----------
+    max_latency_ns, max_energy_nj, max_area_um2 : float or None
+    max_power_w : float or None
+        Of all modules at once.
+    max_average_power_w : float or None
+        Energy over latency.
+    max_tiles : int or None
+    """
+
+    max_latency_ns: float | None = None
+    max_energy_nj: float | None = None
+    max_area_um2: float | None = None
+    max_power_w: float | None = None
+    max_average_power_w: float | None = None
+    max_tiles: int | None = None
+
+    def __post_init__(self) -> None:
+        wrong = [
+            violation(f"hardware_limits.{f.name}", value, "a number above 0")
+            for f in fields(self)
+            if (value := getattr(self, f.name)) is not None and not 0 < value < math.inf
+        ]
+        if wrong:
+            raise InvalidRequest.of(*wrong)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyConfig:
     """Everything that decides a study's trials; two configurations that differ are two studies.
 
@@ -97,7 +122,9 @@ class StudyConfig:
     dataset : DatasetInfo
         As the trainer described it: shape and classes decide the networks, the fingerprint the data.
     space : SearchSpace
-    objective : Objective
+    objective : str
+        What is maximised: an expression such as ``accuracy/latency``, or ``pareto(accuracy,latency)``; see
+        `services.searcher.objective`. Kept as it is always written.
     strategy : Strategy
     chip : ChipConfig
     chip_name : str
@@ -110,12 +137,13 @@ class StudyConfig:
         0 <= seed < 2**31.
     startup_trials : int
         Random trials before TPE models anything.
+    hardware_limits : HardwareLimits
     """
 
     name: str
     dataset: DatasetInfo
     space: SearchSpace
-    objective: Objective
+    objective: str
     strategy: Strategy = Strategy.TPE
     chip: ChipConfig
     chip_name: str
@@ -124,6 +152,7 @@ class StudyConfig:
     bits: Bits = Bits()
     seed: int = 0
     startup_trials: int = 10
+    hardware_limits: HardwareLimits = HardwareLimits()
 
     def __post_init__(self) -> None:
         wrong = []
@@ -136,6 +165,10 @@ class StudyConfig:
             wrong.append(violation("seed", self.seed, "0 <= value < 2**31"))
         if self.startup_trials < 1:
             wrong.append(violation("startup_trials", self.startup_trials, "1 or more"))
+        try:
+            object.__setattr__(self, "objective", parse_objective(self.objective).text)
+        except InvalidRequest as error:
+            wrong += error.violations
         if wrong:
             raise InvalidRequest.of(*wrong)
 
@@ -205,7 +238,8 @@ class StudyStatus:
     best : Trial or None
         Of the highest fitness.
     front : tuple of Trial
-        Complete trials undominated in accuracy, latency and energy, by rising latency.
+        Complete trials on the front of the objective's quantities, else of accuracy, latency and energy; by
+        rising costs.
     failure : str
         Why the search failed; empty otherwise.
     note : str

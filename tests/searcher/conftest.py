@@ -25,7 +25,7 @@ from services.hw_oracle.types import (
 )
 from services.searcher import propose
 from services.searcher.store import Store
-from services.searcher.types import Objective, StudyConfig
+from services.searcher.types import StudyConfig
 from services.trainer.types import (
     AccuracyReport,
     DatasetInfo,
@@ -120,7 +120,7 @@ def make_config() -> Callable[..., StudyConfig]:
             "name": "test",
             "dataset": DATASET,
             "space": load_space("small"),
-            "objective": Objective.ACCURACY_PER_LATENCY,
+            "objective": "accuracy/latency",
             "chip": ChipConfig(),
             "chip_name": "default",
             "recipe": TrainRecipe(name="quick", epochs=1),

@@ -202,7 +202,7 @@ def test_a_search_of_an_exhausted_space_finishes_early_and_says_so(store, make_c
 
 
 def test_limits_that_no_candidate_meets_are_an_error(store, make_config, search, world):
-    with pytest.raises(NotPossible, match=r"limits: .*max_macs is 10; raise the training limits"):
+    with pytest.raises(NotPossible, match=r"limits: .*max_macs is 10; raise the limits"):
         search(store, make_config(limits=TrainingLimits(max_macs=10)), 3)
     assert world.trained == []
     assert store.study("test").state is StudyState.FAILED

@@ -12,7 +12,7 @@ from services.hw_oracle.types import ChipConfig
 from services.searcher.figures import accuracy_figure, energy_figure, latency_figure
 from services.searcher.loop import run_search
 from services.searcher.report import reading_notes, write_report
-from services.searcher.types import Objective, Proposal, TrialState
+from services.searcher.types import Proposal, TrialState
 
 SOME_FAIL = 7  # the trial that does
 
@@ -99,7 +99,7 @@ def test_without_a_complete_trial_there_is_no_report(searched, tmp_path):
 
 def test_networks_within_one_standard_error_of_the_best_are_noted(searched):
     status, trials = searched
-    status = replace(status, config=replace(status.config, objective=Objective.ACCURACY))
+    status = replace(status, config=replace(status.config, objective="accuracy"))
     best, close, far = (
         with_accuracy(trials[i], accuracy, accuracy) for i, accuracy in ((0, 0.9), (1, 0.891), (2, 0.889))
     )

@@ -16,7 +16,7 @@ from services.hw_oracle.types import (
 )
 from services.searcher.loop import run_search
 from services.searcher.store import Store
-from services.searcher.types import Objective, Proposal, StudyState, Trial, TrialState
+from services.searcher.types import Proposal, StudyState, Trial, TrialState
 
 LAYER = LayerCost(
     kind="conv2d", pes_across=1, pes_down=1, pes=1, tiles=1, first_tile=0, pes_per_tile=1, crossbars=2,
@@ -106,7 +106,7 @@ def test_the_same_settings_reopen_the_study_with_the_trials_wanted_now(store, ma
 
 def test_other_settings_are_a_conflict_that_lists_each_difference(store, make_config, study):
     with pytest.raises(StudyConflict, match="--study NAME") as caught:
-        store.open_study(make_config(seed=7, objective=Objective.ACCURACY), 3)
+        store.open_study(make_config(seed=7, objective="accuracy"), 3)
     assert [str(v) for v in caught.value.violations] == [
         "objective: stored 'accuracy/latency', asked 'accuracy'",
         "seed: stored 0, asked 7",

@@ -23,34 +23,6 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class _Objective:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _ObjectiveEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Objective.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    OBJECTIVE_UNSPECIFIED: _Objective.ValueType  # 0
-    """Not set: refused."""
-    OBJECTIVE_ACCURACY: _Objective.ValueType  # 1
-    """Validation accuracy."""
-    OBJECTIVE_ACCURACY_PER_LATENCY: _Objective.ValueType  # 2
-    """Accuracy over latency."""
-    OBJECTIVE_ACCURACY_PER_ENERGY: _Objective.ValueType  # 3
-    """Accuracy over energy."""
-
-class Objective(_Objective, metaclass=_ObjectiveEnumTypeWrapper):
-    """Fitness that is maximised."""
-
-OBJECTIVE_UNSPECIFIED: Objective.ValueType  # 0
-"""Not set: refused."""
-OBJECTIVE_ACCURACY: Objective.ValueType  # 1
-"""Validation accuracy."""
-OBJECTIVE_ACCURACY_PER_LATENCY: Objective.ValueType  # 2
-"""Accuracy over latency."""
-OBJECTIVE_ACCURACY_PER_ENERGY: Objective.ValueType  # 3
-"""Accuracy over energy."""
-Global___Objective: _TypeAlias = Objective  # noqa: Y015
-
 class _Strategy:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -209,6 +181,71 @@ class TrainingLimits(_message.Message):
 Global___TrainingLimits: _TypeAlias = TrainingLimits  # noqa: Y015
 
 @_typing.final
+class HardwareLimits(_message.Message):
+    """What a candidate may cost on the chip: over a limit it is never trained. What is not set has no limit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAX_LATENCY_NS_FIELD_NUMBER: _builtins.int
+    MAX_ENERGY_NJ_FIELD_NUMBER: _builtins.int
+    MAX_AREA_UM2_FIELD_NUMBER: _builtins.int
+    MAX_POWER_W_FIELD_NUMBER: _builtins.int
+    MAX_AVERAGE_POWER_W_FIELD_NUMBER: _builtins.int
+    MAX_TILES_FIELD_NUMBER: _builtins.int
+    max_latency_ns: _builtins.float
+    """Latency of one inference, in ns."""
+    max_energy_nj: _builtins.float
+    """Energy of one inference, in nJ."""
+    max_area_um2: _builtins.float
+    """Area, in um2."""
+    max_power_w: _builtins.float
+    """Power of all modules at once, in W."""
+    max_average_power_w: _builtins.float
+    """Energy over latency, in W."""
+    max_tiles: _builtins.int
+    """Tiles."""
+    def __init__(
+        self,
+        *,
+        max_latency_ns: _builtins.float | None = ...,
+        max_energy_nj: _builtins.float | None = ...,
+        max_area_um2: _builtins.float | None = ...,
+        max_power_w: _builtins.float | None = ...,
+        max_average_power_w: _builtins.float | None = ...,
+        max_tiles: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_area_um2", b"_max_area_um2", "_max_average_power_w", b"_max_average_power_w", "_max_energy_nj", b"_max_energy_nj", "_max_latency_ns", b"_max_latency_ns", "_max_power_w", b"_max_power_w", "_max_tiles", b"_max_tiles", "max_area_um2", b"max_area_um2", "max_average_power_w", b"max_average_power_w", "max_energy_nj", b"max_energy_nj", "max_latency_ns", b"max_latency_ns", "max_power_w", b"max_power_w", "max_tiles", b"max_tiles"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_area_um2", b"_max_area_um2", "_max_average_power_w", b"_max_average_power_w", "_max_energy_nj", b"_max_energy_nj", "_max_latency_ns", b"_max_latency_ns", "_max_power_w", b"_max_power_w", "_max_tiles", b"_max_tiles", "max_area_um2", b"max_area_um2", "max_average_power_w", b"max_average_power_w", "max_energy_nj", b"max_energy_nj", "max_latency_ns", b"max_latency_ns", "max_power_w", b"max_power_w", "max_tiles", b"max_tiles"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_area_um2: _TypeAlias = _typing.Literal["max_area_um2"]  # noqa: Y015
+    _WhichOneofArgType__max_area_um2: _TypeAlias = _typing.Literal["_max_area_um2", b"_max_area_um2"]  # noqa: Y015
+    _WhichOneofReturnType__max_average_power_w: _TypeAlias = _typing.Literal["max_average_power_w"]  # noqa: Y015
+    _WhichOneofArgType__max_average_power_w: _TypeAlias = _typing.Literal["_max_average_power_w", b"_max_average_power_w"]  # noqa: Y015
+    _WhichOneofReturnType__max_energy_nj: _TypeAlias = _typing.Literal["max_energy_nj"]  # noqa: Y015
+    _WhichOneofArgType__max_energy_nj: _TypeAlias = _typing.Literal["_max_energy_nj", b"_max_energy_nj"]  # noqa: Y015
+    _WhichOneofReturnType__max_latency_ns: _TypeAlias = _typing.Literal["max_latency_ns"]  # noqa: Y015
+    _WhichOneofArgType__max_latency_ns: _TypeAlias = _typing.Literal["_max_latency_ns", b"_max_latency_ns"]  # noqa: Y015
+    _WhichOneofReturnType__max_power_w: _TypeAlias = _typing.Literal["max_power_w"]  # noqa: Y015
+    _WhichOneofArgType__max_power_w: _TypeAlias = _typing.Literal["_max_power_w", b"_max_power_w"]  # noqa: Y015
+    _WhichOneofReturnType__max_tiles: _TypeAlias = _typing.Literal["max_tiles"]  # noqa: Y015
+    _WhichOneofArgType__max_tiles: _TypeAlias = _typing.Literal["_max_tiles", b"_max_tiles"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_area_um2) -> _WhichOneofReturnType__max_area_um2 | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_average_power_w) -> _WhichOneofReturnType__max_average_power_w | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_energy_nj) -> _WhichOneofReturnType__max_energy_nj | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_latency_ns) -> _WhichOneofReturnType__max_latency_ns | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_power_w) -> _WhichOneofReturnType__max_power_w | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_tiles) -> _WhichOneofReturnType__max_tiles | None: ...
+
+Global___HardwareLimits: _TypeAlias = HardwareLimits  # noqa: Y015
+
+@_typing.final
 class StudyConfig(_message.Message):
     """Everything that decides a study's trials."""
 
@@ -226,10 +263,13 @@ class StudyConfig(_message.Message):
     BITS_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     STARTUP_TRIALS_FIELD_NUMBER: _builtins.int
+    HARDWARE_LIMITS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The user's name for the study: 1 to 80 letters, digits, dots, underscores or hyphens."""
-    objective: Global___Objective.ValueType
-    """What is maximised."""
+    objective: _builtins.str
+    """What is maximised: an expression of accuracy, latency, energy, area, average_power, tiles, params and
+    macs, such as accuracy/latency, or a front, such as pareto(accuracy,latency,energy).
+    """
     strategy: Global___Strategy.ValueType
     """Who proposes candidates."""
     chip_name: _builtins.str
@@ -262,13 +302,17 @@ class StudyConfig(_message.Message):
     def bits(self) -> _network_pb2.Bits:
         """Bit widths of every layer; 9 each if not set."""
 
+    @_builtins.property
+    def hardware_limits(self) -> Global___HardwareLimits:
+        """What a candidate may cost on the chip; no limits if not set."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         dataset: _trainer_pb2.DatasetInfo | None = ...,
         space: _candidate_pb2.SearchSpace | None = ...,
-        objective: Global___Objective.ValueType = ...,
+        objective: _builtins.str = ...,
         strategy: Global___Strategy.ValueType = ...,
         chip: _hw_oracle_pb2.ChipConfig | None = ...,
         chip_name: _builtins.str = ...,
@@ -277,10 +321,11 @@ class StudyConfig(_message.Message):
         bits: _network_pb2.Bits | None = ...,
         seed: _builtins.int | None = ...,
         startup_trials: _builtins.int | None = ...,
+        hardware_limits: Global___HardwareLimits | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_startup_trials", b"_startup_trials", "bits", b"bits", "chip", b"chip", "dataset", b"dataset", "limits", b"limits", "recipe", b"recipe", "seed", b"seed", "space", b"space", "startup_trials", b"startup_trials"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_startup_trials", b"_startup_trials", "bits", b"bits", "chip", b"chip", "dataset", b"dataset", "hardware_limits", b"hardware_limits", "limits", b"limits", "recipe", b"recipe", "seed", b"seed", "space", b"space", "startup_trials", b"startup_trials"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_startup_trials", b"_startup_trials", "bits", b"bits", "chip", b"chip", "chip_name", b"chip_name", "dataset", b"dataset", "limits", b"limits", "name", b"name", "objective", b"objective", "recipe", b"recipe", "seed", b"seed", "space", b"space", "startup_trials", b"startup_trials", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_startup_trials", b"_startup_trials", "bits", b"bits", "chip", b"chip", "chip_name", b"chip_name", "dataset", b"dataset", "hardware_limits", b"hardware_limits", "limits", b"limits", "name", b"name", "objective", b"objective", "recipe", b"recipe", "seed", b"seed", "space", b"space", "startup_trials", b"startup_trials", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
@@ -430,7 +475,9 @@ class StudyStatus(_message.Message):
 
     @_builtins.property
     def front(self) -> _containers.RepeatedCompositeFieldContainer[Global___Trial]:
-        """Complete trials undominated in accuracy, latency and energy, by rising latency."""
+        """Complete trials on the front of the objective's quantities, else of accuracy, latency and energy; by rising
+        costs.
+        """
 
     def __init__(
         self,
