@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -17,20 +15,29 @@ import typer
 from services.cli.arguments import STORE, find_dataset, open_oracle
 from services.cli.console import MESSAGES
 from services.cli.exits import INTERRUPTED
+from services.cli.search_settings import (
+    DEFAULT_RECIPE,
+    checked,
+    choices,
+    default_name,
+    enqueued,
+    front_within,
+    hardware_limits,
+    stored_status,
+)
 from services.common.errors import ImcnasError, InvalidRequest, Violation, violation
-from services.common.units import parse_area, parse_count, parse_energy, parse_latency, parse_power
+from services.common.units import parse_count
 from services.hw_oracle.chips import DEFAULT
-from services.searcher.types import HardwareLimits, Strategy, StudyConfig, StudyState, TrainingLimits
+from services.searcher.types import Strategy, StudyConfig, StudyState, TrainingLimits
 
 if TYPE_CHECKING:
     from services.searcher.loop import StopSignal
     from services.searcher.store import Store
     from services.searcher.types import StudyStatus
 
-DEFAULT_RECIPE = "quick"
 MAX_HOURS_UNASKED = 24.0
-MAX_NAME = 80
 SERVICES = "On other machines"
+WARM = "A warm start"
 LIMITS = "Limits: what is over one is never trained"
 
 
@@ -52,9 +59,9 @@ def command(
     runs: Annotated[Path, typer.Option(help="Folder of the studies and their reports.")] = Path("runs"),
     seed: Annotated[int, typer.Option(help="Same seed and one worker: the same search.")] = 0,
     strategy: Annotated[
-        Strategy, typer.Option(help="Who proposes: Hyperopt's TPE, or chance.")
+        Strategy, typer.Option(help="Who proposes: Hyperopt's TPE, evolution, or chance.")
     ] = Strategy.TPE,
-    startup_trials: Annotated[int, typer.Option(help="Random trials before TPE models anything.")] = 10,
+    startup_trials: Annotated[int, typer.Option(help="Random trials before it learns from any.")] = 10,
     recipe: Annotated[
         str, typer.Option(help="How candidates are trained: a preset (imcnas recipes list), or a .toml file.")
     ] = DEFAULT_RECIPE,
@@ -79,6 +86,15 @@ def command(
     max_macs: Annotated[
         str, typer.Option(help="Of one inference, such as 300M (0: no limit).", rich_help_panel=LIMITS)
     ] = "300M",
+    enqueue: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Blocks to evaluate first, such as VGG16-RES32; may be repeated.", rich_help_panel=WARM
+        ),
+    ] = None,
+    from_study: Annotated[
+        str, typer.Option("--from", help="Study whose front is evaluated first.", rich_help_panel=WARM)
+    ] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Start even if it may take more than a day.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show the result only.")] = False,
     ray: Annotated[
@@ -105,6 +121,8 @@ def command(
 
       imcnas search --objective "pareto(accuracy,latency)" --max-energy 5uJ
 
+      imcnas search --strategy evolution --from STUDY --enqueue VGG16-RES32
+
       imcnas search --oracle host:50051 --trainer host:50061
     """
     if searcher and (oracle or trainer or ray or workers != 1):
@@ -122,8 +140,9 @@ def command(
         max_macs=parse_count(max_macs, "--max-macs") or None,
         max_params=parse_count(max_params, "--max-params") or None,
     )
-    wanted = _choices(space, objective, strategy, chip, recipe, seed, startup_trials)
-    wanted |= {"limits": training, "hardware_limits": _hardware_limits(limits)}
+    wanted = choices(space, objective, strategy, chip, recipe, seed, startup_trials)
+    wanted |= {"limits": training, "hardware_limits": hardware_limits(limits)}
+    wanted["enqueued"] = enqueued(enqueue or (), wanted["space"])
     store = None if searcher else Store(runs / STORE)
     stop = StopSignal()
     try:
@@ -131,8 +150,11 @@ def command(
             stack.callback(_leave_if_abandoned, stop)
             source, named = _source(stack, searcher, trainer, ray, workers, dataset, runs)
             data = source.dataset(named)
-            name = study or _default_name(data.name, space, chip, recipe, wanted, limits)
-            config = StudyConfig(name=_checked(name), dataset=data, **wanted)
+            if from_study:
+                other = source.status(from_study) if store is None else stored_status(store, from_study)
+                wanted["enqueued"] += front_within(other, wanted["space"])
+            name = study or default_name(data.name, space, chip, recipe, wanted, limits)
+            config = StudyConfig(name=checked(name), dataset=data, **wanted)
             if store is None:
                 _watch(source, config, trials, runs, quiet)
             else:
@@ -194,63 +216,6 @@ def _source(
     from services.trainer.inline import InlineTrainer
 
     return stack.enter_context(InlineTrainer(**options)), name
-
-
-def _choices(
-    space: str, objective: str, strategy: Strategy, chip: str, recipe: str, seed: int, startup_trials: int
-) -> dict[str, Any]:
-    """Read what was chosen by name, before anything is started: the settings of a study but name and data."""
-    from services.common.space import load_space
-    from services.hw_oracle.chips import load_chip
-    from services.searcher.objective import parse_objective
-    from services.trainer.recipe import load_recipe
-
-    return {
-        "space": load_space(space),
-        "objective": parse_objective(objective).text,
-        "strategy": strategy,
-        "chip": load_chip(chip),
-        "chip_name": chip,
-        "recipe": load_recipe(recipe),
-        "seed": seed,
-        "startup_trials": startup_trials,
-    }
-
-
-def _hardware_limits(limits: dict[str, str]) -> HardwareLimits:
-    """Read the limits that were given."""
-    parsers: dict[str, Callable[[str, str], float]] = {
-        "ns": parse_latency, "nj": parse_energy, "um2": parse_area, "w": parse_power, "tiles": parse_count
-    }  # fmt: skip
-    found: dict[str, Any] = {}
-    for name, text in limits.items():
-        quantity, _, unit = name.rpartition("_")
-        option = f"--max-{(quantity or unit).replace('_', '-')}"
-        found[f"max_{name}"] = parsers[unit](text, option)
-    return HardwareLimits(**found)
-
-
-def _default_name(
-    dataset: str, space: str, chip: str, recipe: str, wanted: dict[str, Any], limits: dict[str, str]
-) -> str:
-    """Name a study by its settings: the main ones always, the others where they are not the defaults."""
-    parts = [dataset, Path(space).stem, wanted["objective"].replace("/", "-per-")]
-    parts += [f"max-{name.rpartition('_')[0] or name}-{text}" for name, text in limits.items()]
-    others = (
-        (wanted["strategy"], Strategy.TPE),
-        (Path(recipe).stem, DEFAULT_RECIPE),
-        (Path(chip).stem, DEFAULT),
-    )
-    parts += [value for value, default in others if value != default]
-    name = re.sub(r"[^A-Za-z0-9._]+", "-", "-".join([*parts, f"seed{wanted['seed']}"]))
-    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 9]}-{digest}"
-
-
-def _checked(name: str) -> str:
-    if name == STORE:
-        raise InvalidRequest.of(violation("--study", name, "another name; this is the file of the studies"))
-    return name
 
 
 def _check_hours(seconds: float, yes: bool) -> None:

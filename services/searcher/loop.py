@@ -191,20 +191,7 @@ class _Run:
     def ask(self) -> Trial:
         """Propose the next trial and record it, before it costs anything."""
         found = self.proposer.propose(self.trials)
-        trial = Trial(
-            number=len(self.trials),
-            candidate=found.candidate,
-            network_key=found.network_key,
-            state=TrialState.RUNNING,
-            proposal=found.proposal,
-            attempt=found.attempt,
-            infeasible_proposals=found.infeasible_proposals,
-            duplicate_proposals=found.duplicate_proposals,
-            cost=found.cost,
-            ask_s=found.ask_s,
-            cost_s=found.cost_s,
-            started_at=time.time(),
-        )
+        trial = found.trial(len(self.trials))
         self.store.insert_trial(self.study, trial)
         self.trials.append(trial)
         return trial

@@ -77,6 +77,7 @@ def losses(config: StudyConfig, trials: Sequence[Trial]) -> Mapping[int, float]:
     if not objective.front:
         return {trial.number: -trial.fitness for trial in complete if trial.fitness is not None}
     points = np.array(trial_points(config, objective, complete)).reshape(len(complete), len(objective.front))
+    points[:, :-1] = np.log(points[:, :-1])  # costs span decades, and are spread over them
     ranks = nondominated_ranks(points)
     found: dict[int, float] = {}
     for rank in range(int(ranks.max(initial=-1)) + 1):

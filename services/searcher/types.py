@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 from services.common.candidate import Candidate
-from services.common.errors import InvalidRequest, violation
+from services.common.errors import InvalidCandidate, InvalidRequest, Violation, violation
 from services.common.layers import Bits
 from services.common.space import SearchSpace
 from services.hw_oracle.types import ChipConfig, CostReport
@@ -19,6 +19,7 @@ class Strategy(StrEnum):
     """Who proposes the next candidate."""
 
     TPE = "tpe"
+    EVOLUTION = "evolution"
     RANDOM = "random"
 
 
@@ -39,6 +40,8 @@ class Proposal(StrEnum):
     """A feasible neighbour of the best, after the strategy ran out of attempts."""
     DRAW = "draw"
     """A feasible random draw, where no mutation was left either."""
+    ENQUEUED = "enqueued"
+    """Asked for by the study's settings."""
 
 
 class StudyState(StrEnum):
@@ -136,8 +139,10 @@ class StudyConfig:
     seed : int
         0 <= seed < 2**31.
     startup_trials : int
-        Random trials before TPE models anything.
+        Random trials before the strategy learns from any; those enqueued count.
     hardware_limits : HardwareLimits
+    enqueued : tuple of Candidate
+        Evaluated first, where they are within the limits; of the space.
     """
 
     name: str
@@ -153,6 +158,7 @@ class StudyConfig:
     seed: int = 0
     startup_trials: int = 10
     hardware_limits: HardwareLimits = HardwareLimits()
+    enqueued: tuple[Candidate, ...] = ()
 
     def __post_init__(self) -> None:
         wrong = []
@@ -165,6 +171,11 @@ class StudyConfig:
             wrong.append(violation("seed", self.seed, "0 <= value < 2**31"))
         if self.startup_trials < 1:
             wrong.append(violation("startup_trials", self.startup_trials, "1 or more"))
+        for i, candidate in enumerate(self.enqueued):
+            try:
+                self.space.check(candidate)
+            except InvalidCandidate as error:
+                wrong += [Violation(f"enqueued[{i}].{v.field}", v.description) for v in error.violations]
         try:
             object.__setattr__(self, "objective", parse_objective(self.objective).text)
         except InvalidRequest as error:

@@ -35,6 +35,8 @@ class _StrategyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Strategy.Val
     """Tree-structured Parzen estimators."""
     STRATEGY_RANDOM: _Strategy.ValueType  # 2
     """Random draws."""
+    STRATEGY_EVOLUTION: _Strategy.ValueType  # 3
+    """Children of the best, crossed and changed."""
 
 class Strategy(_Strategy, metaclass=_StrategyEnumTypeWrapper):
     """Who proposes the next candidate."""
@@ -45,6 +47,8 @@ STRATEGY_TPE: Strategy.ValueType  # 1
 """Tree-structured Parzen estimators."""
 STRATEGY_RANDOM: Strategy.ValueType  # 2
 """Random draws."""
+STRATEGY_EVOLUTION: Strategy.ValueType  # 3
+"""Children of the best, crossed and changed."""
 Global___Strategy: _TypeAlias = Strategy  # noqa: Y015
 
 class _TrialState:
@@ -89,6 +93,8 @@ class _ProposalEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Proposal.Val
     """A feasible neighbour of the best, after the strategy ran out of attempts."""
     PROPOSAL_DRAW: _Proposal.ValueType  # 3
     """A feasible random draw, where no mutation was left either."""
+    PROPOSAL_ENQUEUED: _Proposal.ValueType  # 4
+    """Asked for by the study's settings."""
 
 class Proposal(_Proposal, metaclass=_ProposalEnumTypeWrapper):
     """Where a trial's candidate came from."""
@@ -101,6 +107,8 @@ PROPOSAL_MUTATION: Proposal.ValueType  # 2
 """A feasible neighbour of the best, after the strategy ran out of attempts."""
 PROPOSAL_DRAW: Proposal.ValueType  # 3
 """A feasible random draw, where no mutation was left either."""
+PROPOSAL_ENQUEUED: Proposal.ValueType  # 4
+"""Asked for by the study's settings."""
 Global___Proposal: _TypeAlias = Proposal  # noqa: Y015
 
 class _StudyState:
@@ -264,6 +272,7 @@ class StudyConfig(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     STARTUP_TRIALS_FIELD_NUMBER: _builtins.int
     HARDWARE_LIMITS_FIELD_NUMBER: _builtins.int
+    ENQUEUED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The user's name for the study: 1 to 80 letters, digits, dots, underscores or hyphens."""
     objective: _builtins.str
@@ -277,7 +286,7 @@ class StudyConfig(_message.Message):
     seed: _builtins.int
     """Decides every random draw of the search, 0 <= seed < 2**31; 0 if not set."""
     startup_trials: _builtins.int
-    """Random trials before TPE models anything; 10 if not set."""
+    """Random trials before the strategy learns from any; 10 if not set."""
     @_builtins.property
     def dataset(self) -> _trainer_pb2.DatasetInfo:
         """The data set, as the trainer described it."""
@@ -306,6 +315,10 @@ class StudyConfig(_message.Message):
     def hardware_limits(self) -> Global___HardwareLimits:
         """What a candidate may cost on the chip; no limits if not set."""
 
+    @_builtins.property
+    def enqueued(self) -> _containers.RepeatedCompositeFieldContainer[_candidate_pb2.Candidate]:
+        """Candidates that are evaluated first, where they are within the limits; of the space."""
+
     def __init__(
         self,
         *,
@@ -322,10 +335,11 @@ class StudyConfig(_message.Message):
         seed: _builtins.int | None = ...,
         startup_trials: _builtins.int | None = ...,
         hardware_limits: Global___HardwareLimits | None = ...,
+        enqueued: _abc.Iterable[_candidate_pb2.Candidate] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_startup_trials", b"_startup_trials", "bits", b"bits", "chip", b"chip", "dataset", b"dataset", "hardware_limits", b"hardware_limits", "limits", b"limits", "recipe", b"recipe", "seed", b"seed", "space", b"space", "startup_trials", b"startup_trials"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_startup_trials", b"_startup_trials", "bits", b"bits", "chip", b"chip", "chip_name", b"chip_name", "dataset", b"dataset", "hardware_limits", b"hardware_limits", "limits", b"limits", "name", b"name", "objective", b"objective", "recipe", b"recipe", "seed", b"seed", "space", b"space", "startup_trials", b"startup_trials", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_startup_trials", b"_startup_trials", "bits", b"bits", "chip", b"chip", "chip_name", b"chip_name", "dataset", b"dataset", "enqueued", b"enqueued", "hardware_limits", b"hardware_limits", "limits", b"limits", "name", b"name", "objective", b"objective", "recipe", b"recipe", "seed", b"seed", "space", b"space", "startup_trials", b"startup_trials", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
