@@ -1,4 +1,7 @@
-"""The tables of the store, and how studies and trials stand in their rows."""
+"""The tables of the store, and how studies and trials stand in their rows.
+
+Every change of the tables is a migration (`services.searcher.migrations`; CONTRIBUTING.md says how).
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,12 @@ from services.common.candidate import parse_blocks
 from services.common.codec import dumps, loads, to_jsonable
 from services.hw_oracle.types import CostReport
 from services.searcher.lease import is_live
-from services.searcher.types import Proposal, StudyConfig, StudyState, Trial, TrialState
+from services.searcher.types import Proposal, StudyConfig, StudyState, Trial, TrialState, Versions
 from services.trainer.types import AccuracyReport
-
-SCHEMA_VERSION = 1
-"""Raised with every change of the tables below; a migration starts from the number in the file."""
 
 TABLES = sa.MetaData(
     naming_convention={"uq": "uq_%(table_name)s_%(column_0_N_name)s"}
 )  # to be dropped by name
-SCHEMA = sa.Table("schema_version", TABLES, sa.Column("version", sa.Integer, primary_key=True))
 STUDIES = sa.Table(
     "studies",
     TABLES,
@@ -34,7 +33,7 @@ STUDIES = sa.Table(
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("served", sa.Boolean, nullable=False),  # a service resumes it when it starts again
     sa.Column("owner", sa.String),  # who runs it, while `lease_until` (Unix time) lasts
-    sa.Column("lease_until", sa.Float),
+    sa.Column("lease_until", sa.Float),  # by the database's clock
 )
 TRIALS = sa.Table(
     "trials",
@@ -58,11 +57,19 @@ TRIALS = sa.Table(
     sa.Column("evaluate_s", sa.Float, nullable=False),
     sa.Column("started_at", sa.Float, nullable=False),
     sa.Column("finished_at", sa.Float, nullable=False),
+    sa.Column("request_id", sa.String, nullable=False, server_default=""),
+    sa.Column("seed", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("chip_hash", sa.String, nullable=False, server_default=""),  # as in cost, for queries
+    sa.Column("versions", sa.Text, nullable=False, server_default="{}"),
     sa.Column("finish_order", sa.Integer),  # 0, 1, ... as the study's trials finish: what a watcher counts
     sa.UniqueConstraint("study_id", "network_key"),
     sa.UniqueConstraint("study_id", "finish_order"),
 )
-SUMMARY = [column for column in TRIALS.c if column.name not in ("cost_layers", "finish_order")]
+SUMMARY = [column for column in TRIALS.c if column.name not in ("cost_layers", "chip_hash", "finish_order")]
+"""Columns that `trial_of` reads."""
+
+FINISH = ("state", "accuracy", "fitness", "failure", "evaluate_s", "finished_at", "versions")
+"""Columns that the end of a trial changes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +87,9 @@ class StudyRecord:
 
 
 def study_of(row: sa.Row[Any]) -> StudyRecord:
-    """Read a study from its row; one that says it runs, though nobody runs it, was interrupted."""
+    """Read a study from its row and `now`; one that says it runs, though nobody runs it, was interrupted."""
     state = StudyState(row.state)
-    if state is StudyState.RUNNING and not is_live(row.owner, row.lease_until):
+    if state is StudyState.RUNNING and not is_live(row.owner, row.lease_until, row.now):
         state = StudyState.INTERRUPTED
     return StudyRecord(
         study_id=row.study_id,
@@ -112,6 +119,8 @@ def trial_values(trial: Trial) -> dict[str, Any]:
         "cost": dumps(totals),
         "cost_layers": dumps(trial.cost.layers),
         "accuracy": None if trial.accuracy is None else dumps(trial.accuracy),
+        "chip_hash": trial.cost.chip_hash,
+        "versions": dumps(trial.versions),
     }
 
 
@@ -135,4 +144,7 @@ def trial_of(config: StudyConfig, row: sa.Row[Any]) -> Trial:
         evaluate_s=row.evaluate_s,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        request_id=row.request_id,
+        seed=row.seed,
+        versions=loads(Versions, row.versions),
     )
