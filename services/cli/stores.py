@@ -17,8 +17,7 @@ StoreOption = Annotated[
     str,
     typer.Option(
         "--store",
-        help=f"Database of the studies (default: RUNS/{STORE}): a file, or postgresql://USER@HOST/NAME; "
-        "its password from PGPASSWORD or ~/.pgpass.",
+        help=f"Database of the studies: a SQLite file (default: RUNS/{STORE}), or a postgresql:// URL.",
     ),
 ]
 

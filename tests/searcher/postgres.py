@@ -34,11 +34,12 @@ def binaries() -> Path | None:
 class Postgres:
     """A server that nothing but its socket reaches; it can be killed and started again."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
         # Not pytest's folder: a socket's path is at most 107 bytes long.
         self.folder = Path(tempfile.mkdtemp(prefix="imcnas-pg-"))
         self._as: dict[str, str | int] = {}
         self._schemas = count()
+        self._durable = durable  # no test cuts the power
         self._process: subprocess.Popen[bytes] | None = None
         if os.geteuid() == 0:  # as whom it refuses to run
             self._as = {"user": _someone(), "group": getpwnam(_someone()).pw_gid, "cwd": "/"}
@@ -50,8 +51,7 @@ class Postgres:
     def start(self) -> None:
         """Start the server, and wait until it answers."""
         command = [*self._command("postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder)]
-        # Commits are not forced to the disk: no test cuts the power.
-        options = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=16MB"]
+        options = ["-c", "listen_addresses=", "-c", f"fsync={'on' if self._durable else 'off'}"]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen([*command, *options], stdout=log, stderr=log, **self._as)  # type: ignore[call-overload]
         limit = time.monotonic() + 30

@@ -94,7 +94,7 @@ def test_a_database_is_named_without_its_password(where, name):
 @pytest.mark.parametrize(
     ("where", "fix"),
     [
-        (URL, r"postgresql://ada:\*\*\*@localhost:1/imcnas .*see that its server answers"),
+        (URL, r"postgresql://ada:\*\*\*@localhost:1/imcnas .*see that its server runs"),
         ("postgresql://ada:s3@cret@db/imcnas", "write @ in a password as %40"),
         ("postgresql://ada:s3cret", "this is no URL; write postgresql://USER@HOST:PORT/NAME"),
         ("mysql://ada:s3cret@db", "wanted the path of a SQLite file, or postgresql://"),
