@@ -217,15 +217,18 @@ class Store(Closing):
     def trials(self, study: StudyRecord, start: int = 0) -> tuple[Trial, ...]:
         """Trials from number `start` on, their costs without layers."""
         chosen = sa.select(*SUMMARY).where(_of(study), TRIALS.c.number >= start).order_by(TRIALS.c.number)
-        with self._transaction(write=False) as connection:
-            return tuple(trial_of(study.config, row) for row in connection.execute(chosen))
+        return self._read(study, chosen)
 
     def finished_trials(self, study: StudyRecord, cursor: int = 0) -> tuple[Trial, ...]:
         """Trials in the order in which they finished, without the first `cursor`; costs without layers."""
         order = TRIALS.c.finish_order
         chosen = sa.select(*SUMMARY).where(_of(study), order >= cursor).order_by(order)
+        return self._read(study, chosen)
+
+    def _read(self, study: StudyRecord, chosen: sa.Select[Any]) -> tuple[Trial, ...]:
+        piecewise = chosen.execution_options(yield_per=500)  # psycopg would hold every row at once
         with self._transaction(write=False) as connection:
-            return tuple(trial_of(study.config, row) for row in connection.execute(chosen))
+            return tuple(trial_of(study.config, row) for row in connection.execute(piecewise))
 
     def trial(self, study: StudyRecord, number: int) -> Trial:
         """One trial, its cost with layers; NotFound where there is none of that number."""
