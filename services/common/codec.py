@@ -49,9 +49,10 @@ def from_jsonable(cls: type[T], obj: object, path: str = "") -> T:
     InvalidInput
         On an unknown or missing field or a wrong type, by path; values are checked by the classes themselves.
     """
+    hint: Any = cls
     result: T
     try:
-        result = reader(cls)(obj)
+        result = reader(hint)(obj)
     except Exception:  # whatever it was, the slow way says it
         result = _read(cls, obj, path)
     return result
