@@ -32,7 +32,7 @@ from services.searcher.store import Store
 from services.searcher.types import Objective, Proposal, StudyConfig, Trial, TrialState, Versions
 from services.trainer.recipe import load_recipe
 from services.trainer.types import AccuracyReport, DatasetInfo, EpochReport
-from tests.searcher.postgres import Postgres, missing
+from tests.postgres import Postgres, missing
 
 TOLD = 100
 """The last tells of a study, of which the median is taken."""

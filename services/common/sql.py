@@ -82,6 +82,12 @@ def transaction(where: sa.Engine | sa.Connection, *, write: bool) -> Iterator[sa
         yield connection
 
 
+def lock_tables(connection: sa.Connection) -> None:
+    """Let one process at a time make or change tables, until its transaction ends."""
+    if connection.dialect.name == "postgresql":  # a writer of a SQLite file has all of it anyway
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(int.from_bytes(b"imcnas", "big"))))
+
+
 def is_lost(error: sa.exc.DBAPIError) -> bool:
     """Whether a server could not be reached, or the connection to it broke."""
     # psycopg has no SQLSTATE for what the server itself did not say.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from services.common.errors import ImcnasError, NotPossible, TrainingFailed
+from services.common.errors import ImcnasError, NotPossible, StudyConflict, TrainingFailed
 from services.common.layers import LayerList
 from services.hw_oracle.types import CostReport
 from services.searcher.events import (
@@ -184,6 +184,8 @@ class _Run:
                     trial = self.ask()
                 except SpaceExhausted as exhausted:
                     self.exhaust(str(exhausted))
+                except StudyConflict:  # it is somebody else's now, who alone says how it stands
+                    raise
                 except Exception as error:  # running evaluations end first, then it is raised
                     self.error = error
                 else:

@@ -35,7 +35,6 @@ from services.trainer.types import (
     EvaluationRequest,
     TrainRecipe,
 )
-from tests.searcher.postgres import Postgres, missing
 
 DATASET = DatasetInfo(
     name="digits",
@@ -132,16 +131,6 @@ def make_config() -> Callable[..., StudyConfig]:
         return StudyConfig(**(settings | changes))
 
     return make
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """A real PostgreSQL, started when the first test asks for it."""
-    if missing():
-        pytest.skip(missing())
-    server = Postgres()
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -99,6 +99,19 @@ def test_a_search_renews_its_lease_and_stops_when_somebody_else_took_it(
         ours.acquire(study.study_id)
 
 
+def test_whoever_lost_a_study_says_nothing_of_how_it_stands(open_store, sql, make_config, world):
+    ours = open_store()
+    study = ours.open_study(make_config(), 5)
+
+    def cost(network):
+        sql("UPDATE studies SET owner = 'elsewhere:1:x', lease_until = 9e9")
+        return world.cost(network)
+
+    with pytest.raises(StudyConflict, match="is being searched by process 1 on elsewhere"):
+        run_search(ours, study, cost=cost, evaluate=world.evaluate)
+    assert (ours.study("test").state, ours.study("test").failure) == (StudyState.RUNNING, "")
+
+
 def test_a_service_goes_on_with_its_own_studies_and_leaves_the_commands_alone(
     open_store, where, make_config, world
 ):

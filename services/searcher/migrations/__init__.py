@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from services.common.sql import transaction
+from services.common.sql import lock_tables, transaction
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -23,7 +23,6 @@ VERSION_TABLE = "imcnas_store_version"
 HEAD = max(file.name[1:5] for file in (FOLDER / "versions").glob("v*.py"))
 """Version of the tables in `services.searcher.rows`."""
 
-_POSTGRESQL_LOCK = int.from_bytes(b"imcnas", "big")
 _in_process = Lock()  # alembic's context is one for all threads
 
 
@@ -42,9 +41,8 @@ def migrate(engine: sa.Engine) -> None:
     with transaction(engine, write=False) as connection:
         if _version(connection) == HEAD:
             return
-    with _in_process, transaction(engine, write=True) as connection:  # of SQLite that is the lock
-        if connection.dialect.name == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_POSTGRESQL_LOCK)))
+    with _in_process, transaction(engine, write=True) as connection:
+        lock_tables(connection)
         version = _version(connection)
         if version is not None and version > HEAD:
             raise UnknownTables(
