@@ -145,12 +145,13 @@ def look(where: str) -> None:
         store = Store(where)
         store.studies(), store.trial_counts()
         listed = time.perf_counter()
+        busy = time.process_time()
         trials = store.trials(store.study("s"))
-        read = time.perf_counter()
+        read, read_busy = time.perf_counter(), time.process_time() - busy
         memory_mb = resident_mb() - before_mb
         proposer.propose(trials)
         asked = time.perf_counter()
-    print(json.dumps([listed - begin, read - listed, asked - read, memory_mb]))
+    print(json.dumps([listed - begin, read - listed, read_busy, asked - read, memory_mb]))
 
 
 def measure(name: str, where: str, sizes: list[int], turns: int) -> None:
@@ -160,11 +161,11 @@ def measure(name: str, where: str, sizes: list[int], turns: int) -> None:
         found = [
             json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(turns)
         ]
-        list_s, read_s, ask_s, memory_mb = (median(values) for values in zip(*found, strict=True))
+        list_s, read_s, busy_s, ask_s, memory_mb = (median(values) for values in zip(*found, strict=True))
         cells = [
             f"{tell_s * 1e3:.1f}",
             f"{list_s * 1e3:.0f}",
-            f"{read_s:.2f}",
+            f"{read_s:.2f} ({busy_s:.2f})",
             f"{ask_s:.2f}",
             f"{memory_mb:.0f}",
         ]
@@ -182,7 +183,13 @@ def main() -> None:
         look(options.look)
         return
     print(f"Conditions: {conditions()}; median of {TOLD} tells, of {options.turns} processes otherwise\n")
-    heads = ("tell (ms)", "open and list (ms)", "read trials (s)", "first proposal (s)", "memory (MB)")
+    heads = (
+        "tell (ms)",
+        "open and list (ms)",
+        "read trials (s), of that CPU",
+        "first proposal (s)",
+        "memory (MB)",
+    )
     print("| database | trials | " + " | ".join(heads) + " |")
     print("|---" * (len(heads) + 2) + "|")
     with tempfile.TemporaryDirectory() as folder:

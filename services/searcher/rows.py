@@ -48,7 +48,6 @@ TRIALS = sa.Table(
     sa.Column("infeasible_proposals", sa.Integer, nullable=False),
     sa.Column("duplicate_proposals", sa.Integer, nullable=False),
     sa.Column("cost", sa.Text, nullable=False),  # totals alone
-    sa.Column("cost_layers", sa.Text, nullable=False),  # 20 times as long, and seldom read
     sa.Column("accuracy", sa.Text),
     sa.Column("fitness", sa.Float),
     sa.Column("failure", sa.Text, nullable=False),
@@ -65,7 +64,16 @@ TRIALS = sa.Table(
     sa.UniqueConstraint("study_id", "network_key"),
     sa.UniqueConstraint("study_id", "finish_order"),
 )
-SUMMARY = [column for column in TRIALS.c if column.name not in ("cost_layers", "chip_hash", "finish_order")]
+# A table of their own: they are 20 times as long as the rest, seldom read, and SQLite would read past them.
+LAYERS = sa.Table(
+    "trial_layers",
+    TABLES,
+    sa.Column("study_id", sa.String, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("cost_layers", sa.Text, nullable=False),
+    sa.ForeignKeyConstraint(["study_id", "number"], ["trials.study_id", "trials.number"], ondelete="CASCADE"),
+)
+SUMMARY = [column for column in TRIALS.c if column.name not in ("chip_hash", "finish_order")]
 """Columns that `trial_of` reads."""
 
 FINISH = ("state", "accuracy", "fitness", "failure", "evaluate_s", "finished_at", "versions")
@@ -104,7 +112,7 @@ def study_of(row: sa.Row[Any]) -> StudyRecord:
 
 
 def trial_values(trial: Trial) -> dict[str, Any]:
-    """Make a trial's columns, but for its study and its place in the order of finish.
+    """Make a trial's columns, but for its study, its place in the order of finish, and layers.
 
     Raises
     ------
@@ -117,7 +125,6 @@ def trial_values(trial: Trial) -> dict[str, Any]:
     return values | {
         "blocks": str(trial.candidate),
         "cost": dumps(totals),
-        "cost_layers": dumps(trial.cost.layers),
         "accuracy": None if trial.accuracy is None else dumps(trial.accuracy),
         "chip_hash": trial.cost.chip_hash,
         "versions": dumps(trial.versions),

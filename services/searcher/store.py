@@ -19,6 +19,7 @@ from services.searcher.database import Database
 from services.searcher.lease import LEASE_S, describe, is_live, new_owner
 from services.searcher.rows import (
     FINISH,
+    LAYERS,
     STUDIES,
     SUMMARY,
     TRIALS,
@@ -233,13 +234,14 @@ class Store(Closing):
     def trial(self, study: StudyRecord, number: int) -> Trial:
         """One trial, its cost with layers; NotFound where there is none of that number."""
         chosen = sa.select(TRIALS).where(_of(study), TRIALS.c.number == number)
+        of_trial = (LAYERS.c.study_id == study.study_id) & (LAYERS.c.number == number)
         with self._transaction(write=False) as connection:
             row = connection.execute(chosen).one_or_none()
+            layers = connection.scalar(sa.select(LAYERS.c.cost_layers).where(of_trial))
         if row is None:
             raise NotFound(f"trial: study {study.config.name!r} has no trial {number}")
         trial = trial_of(study.config, row)
-        layers = loads(tuple[LayerCost, ...], row.cost_layers)
-        return replace(trial, cost=replace(trial.cost, layers=layers))
+        return replace(trial, cost=replace(trial.cost, layers=loads(tuple[LayerCost, ...], layers or "[]")))
 
     def insert_trial(self, study: StudyRecord, trial: Trial) -> None:
         """Record a trial before it is trained.
@@ -252,7 +254,9 @@ class Store(Closing):
         try:
             with self._transaction() as connection:
                 self._fence(connection, study)
-                connection.execute(TRIALS.insert().values(study_id=study.study_id, **trial_values(trial)))
+                key = {"study_id": study.study_id, "number": trial.number}
+                connection.execute(TRIALS.insert().values(**key | trial_values(trial)))
+                connection.execute(LAYERS.insert().values(**key, cost_layers=dumps(trial.cost.layers)))
         except sa.exc.IntegrityError as error:
             raise StudyConflict(
                 f"study: trial {trial.number} of {study.config.name!r} is in {self.name} already: "

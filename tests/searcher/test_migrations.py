@@ -43,7 +43,9 @@ def differences(where):
         options = {"include_name": lambda name, kind, _: kind != "table" or name != VERSION_TABLE}
         found = compare_metadata(MigrationContext.configure(connection, opts=options), TABLES)
         look = sa.inspect(connection)
-        columns = [[c["name"] for c in look.get_columns(table)] for table in ("studies", "trials")]
+        columns = [
+            [c["name"] for c in look.get_columns(table)] for table in ("studies", "trials", "trial_layers")
+        ]
     engine.dispose()
     return found, columns
 
@@ -64,11 +66,13 @@ def test_a_store_of_version_1_opens_with_what_it_knows_of_its_trials(old):
     with Store(old) as store:
         study = store.study("old")
         complete, failed, running = store.trials(study)
+        whole = store.trial(study, 0)
     assert [t.request_id for t in (complete, failed, running)] == [f"{study.study_id}-{n}" for n in range(3)]
     assert {t.seed for t in (complete, failed, running)} == {study.config.seed} == {7}
     assert complete.versions == Versions(cost_model="fake", torch="fake")
     assert running.versions == Versions(cost_model="fake")
     assert (complete.accuracy.validation_images, failed.failure) == (400, "loss is nan in epoch 1")
+    assert [layer.kind for layer in whole.cost.layers] == ["conv2d"]
 
 
 def test_a_study_of_version_1_goes_on(old, world):

@@ -1,4 +1,4 @@
-"""A trial says under which request, seed, chip and versions it was trained."""
+"""A trial says under which request, seed, chip and versions it was trained; layers have their own table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TRIALS = sa.table("trials", *map(sa.column, ("study_id", "number", "cost", "acc
 
 
 def upgrade() -> None:
-    """Add the columns; of trials that exist say what their study and their reports know."""
+    """Add the columns; of trials that exist say what their study and their reports know. Move the layers."""
     for column in _COLUMNS:
         op.add_column("trials", column)
     connection, trials = op.get_bind(), _TRIALS.c
@@ -49,3 +49,14 @@ def upgrade() -> None:
         mine = (trials.study_id == sa.bindparam("study")) & (trials.number == sa.bindparam("trial"))
         filled = _TRIALS.update().where(mine).values({name: sa.bindparam(name) for name in _FILLED})
         connection.execute(filled, changes)
+    op.create_table(
+        "trial_layers",
+        sa.Column("study_id", sa.String, primary_key=True),
+        sa.Column("number", sa.Integer, primary_key=True),
+        sa.Column("cost_layers", sa.Text, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["study_id", "number"], ["trials.study_id", "trials.number"], ondelete="CASCADE"
+        ),
+    )
+    op.execute("INSERT INTO trial_layers SELECT study_id, number, cost_layers FROM trials")
+    op.drop_column("trials", "cost_layers")
