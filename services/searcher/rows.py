@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from services.common.candidate import parse_blocks
 from services.common.codec import dumps, loads, to_jsonable
+from services.common.errors import InvalidInput, NotPossible
 from services.hw_oracle.types import CostReport
 from services.searcher.lease import is_live
 from services.searcher.types import Proposal, StudyConfig, StudyState, Trial, TrialState, Versions
@@ -94,14 +95,34 @@ class StudyRecord:
     served: bool
 
 
+def config_of(row: sa.Row[Any]) -> StudyConfig:
+    """Read a study's settings from its row.
+
+    Raises
+    ------
+    NotPossible
+        A later version, which knows more settings, made the study.
+    """
+    try:
+        return loads(StudyConfig, row.config)
+    except InvalidInput as error:
+        raise NotPossible(
+            f"study: {row.name!r} has settings that this imcnas does not know ({error}); "
+            "use the version of imcnas that made it"
+        ) from error
+
+
 def study_of(row: sa.Row[Any]) -> StudyRecord:
-    """Read a study from its row and `now`; one that says it runs, though nobody runs it, was interrupted."""
+    """Read a study from its row and `now`; one that says it runs, though nobody runs it, was interrupted.
+
+    Raises as `config_of`.
+    """
     state = StudyState(row.state)
     if state is StudyState.RUNNING and not is_live(row.owner, row.lease_until, row.now):
         state = StudyState.INTERRUPTED
     return StudyRecord(
         study_id=row.study_id,
-        config=loads(StudyConfig, row.config),
+        config=config_of(row),
         state=state,
         trials_wanted=row.trials_wanted,
         failure=row.failure,

@@ -24,6 +24,7 @@ from services.searcher.rows import (
     SUMMARY,
     TRIALS,
     StudyRecord,
+    config_of,
     study_of,
     trial_of,
     trial_values,
@@ -116,7 +117,7 @@ class Store(Closing):
                 count = connection.execute(counted).scalar_one()
                 changes = {"state": str(StudyState.RUNNING), "failure": "", "note": "", "served": served}
                 if count or live:
-                    check_same(loads(StudyConfig, row.config), config)
+                    check_same(config_of(row), config)
                 else:  # it could not even start: other settings may be what mends that
                     changes["config"] = dumps(config)
                 changes["trials_wanted"] = max(trials_wanted, count, row.trials_wanted if live else 0)

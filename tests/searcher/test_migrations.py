@@ -91,6 +91,15 @@ def test_a_store_of_a_later_version_is_refused(store, where, sql):
     assert sql("SELECT version_num FROM imcnas_store_version") == [("9999",)]
 
 
+def test_a_study_with_settings_of_a_later_version_is_named(store, sql, make_config):
+    store.open_study(make_config(), 3)
+    sql("""UPDATE studies SET config = replace(config, '"seed"', '"luck": 1,"seed"')""")
+    with pytest.raises(NotPossible, match=r"'test' has settings .* \(luck: unknown field.*use the version"):
+        store.study("test")
+    with pytest.raises(NotPossible, match="use the version"):
+        store.open_study(make_config(), 3)
+
+
 def test_a_file_of_an_unknown_version_from_before_is_refused(old):
     file = sqlite3.connect(old)
     file.execute("UPDATE schema_version SET version = 2")
