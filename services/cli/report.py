@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.arguments import STORE
 from services.cli.console import CONSOLE
+from services.cli.stores import StoreOption, existing_store
 
 if TYPE_CHECKING:
     from services.searcher.types import StudyStatus, Trial
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def command(
     study: Annotated[str, typer.Argument(help="Name of a study; left out, the studies there are.")] = "",
     runs: Annotated[Path, typer.Option(help="Folder of the studies.")] = Path("runs"),
+    store: StoreOption = "",
     out: Annotated[Path | None, typer.Option(help="Folder to write to (default: RUNS/STUDY).")] = None,
 ) -> None:
     """Show a study's front and best network, and write its figures, trials.csv and best.json.
@@ -30,23 +31,19 @@ def command(
 
       imcnas report digits-hard-small-accuracy-per-latency-seed0
     """
-    from services.common.errors import NotFound, Violation
     from services.searcher.status import study_status
-    from services.searcher.store import Store
+    from services.searcher.types import TrialState
 
-    path = runs / STORE
-    if not path.is_file():
-        text = f"no studies in {path}; run imcnas search first, or give their folder with --runs"
-        raise NotFound(f"--runs: {text}", [Violation("--runs", text)])
-    store = Store(path)
+    opened = existing_store(store, runs)
     if not study:
-        for record in store.studies():
-            done = study_status(record, store.trials(record))
-            line = f"{record.config.name:50} {record.state:11} {done.complete}/{record.trials_wanted} trials"
+        counts = opened.trial_counts()
+        for record in opened.studies():
+            done = counts[record.study_id][TrialState.COMPLETE] if record.study_id in counts else 0
+            line = f"{record.config.name:50} {record.state:11} {done}/{record.trials_wanted} trials"
             print(f"{line}  {record.failure}".rstrip())
         return
-    record = store.study(study)
-    trials = store.trials(record)
+    record = opened.study(study)
+    trials = opened.trials(record)
     write_and_show(study_status(record, trials), trials, out or runs / record.config.name)
 
 

@@ -25,6 +25,7 @@ from services.cli.search_settings import (
     hardware_limits,
     stored_status,
 )
+from services.cli.stores import StoreOption
 from services.common.errors import ImcnasError, InvalidRequest, Violation, violation
 from services.common.units import parse_count
 from services.hw_oracle.chips import DEFAULT
@@ -32,6 +33,7 @@ from services.searcher.types import Strategy, StudyConfig, StudyState, TrainingL
 
 if TYPE_CHECKING:
     from services.searcher.loop import StopSignal
+    from services.searcher.rows import StudyRecord
     from services.searcher.store import Store
     from services.searcher.types import StudyStatus
 
@@ -57,6 +59,7 @@ def command(
     workers: Annotated[int, typer.Option(min=1, max=1024, help="Trainings at once, one core each.")] = 1,
     study: Annotated[str, typer.Option(help="Name of the study; made from the settings if left out.")] = "",
     runs: Annotated[Path, typer.Option(help="Folder of the studies and their reports.")] = Path("runs"),
+    store: StoreOption = "",
     seed: Annotated[int, typer.Option(help="Same seed and one worker: the same search.")] = 0,
     strategy: Annotated[
         Strategy, typer.Option(help="Who proposes: Hyperopt's TPE, evolution, or chance.")
@@ -125,9 +128,10 @@ def command(
 
       imcnas search --oracle host:50051 --trainer host:50061
     """
-    if searcher and (oracle or trainer or ray or workers != 1):
-        text = "the searcher has an oracle, a trainer and workers of its own; leave out "
-        raise InvalidRequest.of(Violation("--searcher", text + "--oracle, --trainer, --ray and --workers"))
+    if searcher and (oracle or trainer or ray or store or workers != 1):
+        text = "the searcher has an oracle, a trainer, workers and a store of its own; leave out "
+        options = "--oracle, --trainer, --ray, --workers and --store"
+        raise InvalidRequest.of(Violation("--searcher", text + options))
     from services.searcher.loop import StopSignal
     from services.searcher.store import Store
 
@@ -143,7 +147,7 @@ def command(
     wanted = choices(space, objective, strategy, chip, recipe, seed, startup_trials)
     wanted |= {"limits": training, "hardware_limits": hardware_limits(limits)}
     wanted["enqueued"] = enqueued(enqueue or (), wanted["space"])
-    store = None if searcher else Store(runs / STORE)
+    opened = None if searcher else Store(store or runs / STORE)
     stop = StopSignal()
     try:
         with ExitStack() as stack:
@@ -151,14 +155,14 @@ def command(
             source, named = _source(stack, searcher, trainer, ray, workers, dataset, runs)
             data = source.dataset(named)
             if from_study:
-                other = source.status(from_study) if store is None else stored_status(store, from_study)
+                other = source.status(from_study) if opened is None else stored_status(opened, from_study)
                 wanted["enqueued"] += front_within(other, wanted["space"])
             name = study or default_name(data.name, space, chip, recipe, wanted, limits)
             config = StudyConfig(name=checked(name), dataset=data, **wanted)
-            if store is None:
+            if opened is None:
                 _watch(source, config, trials, runs, quiet)
             else:
-                _run(stack, config, trials, workers, runs, quiet, oracle, source, store, stop, yes)
+                _run(stack, config, trials, workers, runs, quiet, oracle, source, opened, stop, yes)
     except KeyboardInterrupt:
         MESSAGES.print("Stopped by Ctrl-C; what was finished is kept, and the same command goes on")
         raise typer.Exit(INTERRUPTED) from None
@@ -249,7 +253,7 @@ def _run(
                 evaluate=trainer.evaluate, workers=workers, on_event=view, stop=stop,
             )  # fmt: skip
     except ImcnasError as error:
-        if not store.trials(study):  # nothing was trained: it could not start as asked
+        if not _may_have_trials(store, study):  # nothing was trained: it could not start as asked
             raise
         MESSAGES.print(f"imcnas: {error}\nFinished trials are kept; {_how_to_resume(config)}", markup=False)
         raise typer.Exit(1) from None
@@ -259,6 +263,13 @@ def _run(
         MESSAGES.print(f"What it found so far: imcnas report {config.name}", markup=False)
         raise typer.Exit(INTERRUPTED)
     _finish(status, store.trials(study), runs)
+
+
+def _may_have_trials(store: Store, study: StudyRecord) -> bool:
+    try:
+        return bool(store.trials(study))
+    except ImcnasError:  # it is the store that failed
+        return True
 
 
 def _watch(searcher: Any, config: StudyConfig, trials: int, runs: Path, quiet: bool) -> None:

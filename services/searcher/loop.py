@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from services.common.errors import ImcnasError, NotPossible, TrainingFailed
+from services.common.errors import ImcnasError, NotPossible, StudyConflict, TrainingFailed
 from services.common.layers import LayerList
 from services.hw_oracle.types import CostReport
 from services.searcher.events import (
@@ -27,6 +28,7 @@ from services.searcher.rows import StudyRecord
 from services.searcher.status import study_status
 from services.searcher.store import Store
 from services.searcher.types import StudyState, StudyStatus, Trial, TrialState
+from services.searcher.versions import versions
 from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest
 
 CostFunction = Callable[[LayerList], CostReport]
@@ -132,7 +134,8 @@ class _Run:
         try:
             return self.search()
         finally:
-            self.store.release(self.study.study_id)
+            with suppress(ImcnasError):  # the store may be what failed; then the lease ends by itself
+                self.store.release(self.study.study_id)
 
     def search(self) -> StudyStatus:
         """Search as the study's owner."""
@@ -174,6 +177,7 @@ class _Run:
     def fill(self) -> None:
         """Start evaluations until as many are in flight as there are workers."""
         while self.in_flight < self.workers and not (self.stop.requested or self.error or self.note):
+            self.keep()  # many suggestions may take long
             if self.requeued:
                 self.start(self.requeued.popleft())
             elif len(self.trials) < self.store.trials_wanted(self.study.study_id):
@@ -181,6 +185,8 @@ class _Run:
                     trial = self.ask()
                 except SpaceExhausted as exhausted:
                     self.exhaust(str(exhausted))
+                except StudyConflict:  # it is somebody else's now, who alone says how it stands
+                    raise
                 except Exception as error:  # running evaluations end first, then it is raised
                     self.error = error
                 else:
@@ -191,7 +197,13 @@ class _Run:
     def ask(self) -> Trial:
         """Propose the next trial and record it, before it costs anything."""
         found = self.proposer.propose(self.trials)
-        trial = found.trial(len(self.trials))
+        number = len(self.trials)
+        trial = replace(
+            found.trial(number),
+            request_id=f"{self.study.study_id}-{number}",
+            seed=self.study.config.seed,
+            versions=replace(versions(), cost_model=found.cost.model_version),
+        )
         self.store.insert_trial(self.study, trial)
         self.trials.append(trial)
         return trial
@@ -216,8 +228,8 @@ class _Run:
             candidate=trial.candidate,
             dataset=config.dataset.name,
             recipe=config.recipe,
-            seed=config.seed,
-            request_id=f"{study_id}-{trial.number}",
+            seed=trial.seed,
+            request_id=trial.request_id,
         )
         begin = time.perf_counter()
         result: AccuracyReport | Exception
@@ -239,7 +251,10 @@ class _Run:
         trial = replace(trial, evaluate_s=outcome.evaluate_s, finished_at=time.time())
         if isinstance(result, AccuracyReport):
             self.failures_in_a_row = 0
-            trial = replace(trial, state=TrialState.COMPLETE, accuracy=result, fitness=outcome.fitness)
+            made_with = replace(trial.versions, torch=result.torch_version)
+            trial = replace(
+                trial, state=TrialState.COMPLETE, accuracy=result, fitness=outcome.fitness, versions=made_with
+            )
         elif isinstance(result, TrainingFailed):
             self.failures_in_a_row += 1
             trial = replace(trial, state=TrialState.FAILED, failure=str(result))

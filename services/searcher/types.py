@@ -185,6 +185,26 @@ class StudyConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Versions:
+    """What a trial was made with; empty where it is not known.
+
+    Parameters
+    ----------
+    imcnas, python, hyperopt : str
+        Of the process that searched.
+    cost_model : str
+    torch : str
+        Of the worker that trained it; empty before.
+    """
+
+    imcnas: str = ""
+    python: str = ""
+    hyperopt: str = ""
+    cost_model: str = ""
+    torch: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """One candidate of a study, from its proposal to its result.
 
@@ -213,6 +233,11 @@ class Trial:
         (training and overhead).
     started_at, finished_at : float
         Unix time in seconds; finished_at is 0 while running.
+    request_id : str
+        Of its evaluation, the same however often the search is resumed.
+    seed : int
+        Of its training.
+    versions : Versions
     """
 
     number: int
@@ -232,6 +257,9 @@ class Trial:
     evaluate_s: float = 0.0
     started_at: float = 0.0
     finished_at: float = 0.0
+    request_id: str = ""
+    seed: int = 0
+    versions: Versions = Versions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

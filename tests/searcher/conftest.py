@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from services.common.candidate import BlockType, candidate_layers
 from services.common.layers import LayerList, Shape, macs, params
 from services.common.network_json import network_key
 from services.common.space import load_space
+from services.common.sql import connect, transaction
 from services.hw_oracle.types import (
     AreaBreakdown,
     ChipConfig,
@@ -132,7 +134,35 @@ def make_config() -> Callable[..., StudyConfig]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "studies.db")
-    yield opened
-    opened.close()
+def where(tmp_path: Path) -> Path | str:
+    """An empty place for studies: what a Store is opened with."""
+    return tmp_path / "studies.db"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def each_database(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """As `where`, of every kind; a module takes it by a fixture `where` of its own."""
+    if request.param == "sqlite":
+        return tmp_path / "studies.db"
+    url: str = request.getfixturevalue("postgres").new_schema()
+    return url
+
+
+@pytest.fixture
+def store(where: Path | str) -> Iterator[Store]:
+    with Store(where) as opened:
+        yield opened
+
+
+@pytest.fixture
+def sql(where: Path | str) -> Iterator[Callable[[str], Any]]:
+    """Change the database behind the store's back."""
+    engine = connect(where)
+
+    def run(text: str) -> Any:
+        with transaction(engine, write=True) as connection:
+            result = connection.execute(sa.text(text))
+            return result.all() if result.returns_rows else None
+
+    yield run
+    engine.dispose()

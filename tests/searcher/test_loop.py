@@ -25,9 +25,10 @@ def number_of(request):
 
 
 def summary(trials):
-    """What a trial is, without its times."""
+    """What a trial is, without its times and the id of its study."""
     return [
-        replace(t, ask_s=0.0, cost_s=0.0, evaluate_s=0.0, started_at=0.0, finished_at=0.0) for t in trials
+        replace(t, ask_s=0.0, cost_s=0.0, evaluate_s=0.0, started_at=0.0, finished_at=0.0, request_id="")
+        for t in trials
     ]
 
 

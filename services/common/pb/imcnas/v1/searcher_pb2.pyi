@@ -353,6 +353,44 @@ class StudyConfig(_message.Message):
 Global___StudyConfig: _TypeAlias = StudyConfig  # noqa: Y015
 
 @_typing.final
+class Versions(_message.Message):
+    """What a trial was made with; empty where it is not known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMCNAS_FIELD_NUMBER: _builtins.int
+    PYTHON_FIELD_NUMBER: _builtins.int
+    HYPEROPT_FIELD_NUMBER: _builtins.int
+    COST_MODEL_FIELD_NUMBER: _builtins.int
+    TORCH_FIELD_NUMBER: _builtins.int
+    imcnas: _builtins.str
+    """imcnas of the process that searched."""
+    python: _builtins.str
+    """Its Python."""
+    hyperopt: _builtins.str
+    """Its Hyperopt."""
+    cost_model: _builtins.str
+    """Cost model of the oracle."""
+    torch: _builtins.str
+    """PyTorch of the worker that trained; empty before."""
+    def __init__(
+        self,
+        *,
+        imcnas: _builtins.str = ...,
+        python: _builtins.str = ...,
+        hyperopt: _builtins.str = ...,
+        cost_model: _builtins.str = ...,
+        torch: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_model", b"cost_model", "hyperopt", b"hyperopt", "imcnas", b"imcnas", "python", b"python", "torch", b"torch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Versions: _TypeAlias = Versions  # noqa: Y015
+
+@_typing.final
 class Trial(_message.Message):
     """One candidate of a study, from its proposal to its result."""
 
@@ -375,6 +413,9 @@ class Trial(_message.Message):
     EVALUATE_S_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
     FINISHED_AT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """From 0, in the order of proposal."""
     network_key: _builtins.str
@@ -403,6 +444,10 @@ class Trial(_message.Message):
     """Unix time of its proposal, in seconds."""
     finished_at: _builtins.float
     """Unix time of its end, in seconds; 0 while running."""
+    request_id: _builtins.str
+    """Id of its evaluation, the same however often the search is resumed."""
+    seed: _builtins.int
+    """Seed of its training."""
     @_builtins.property
     def candidate(self) -> _candidate_pb2.Candidate:
         """The candidate."""
@@ -414,6 +459,10 @@ class Trial(_message.Message):
     @_builtins.property
     def accuracy(self) -> _trainer_pb2.AccuracyReport:
         """How accurate it is; not set while running or when failed."""
+
+    @_builtins.property
+    def versions(self) -> Global___Versions:
+        """What it was made with."""
 
     def __init__(
         self,
@@ -435,10 +484,13 @@ class Trial(_message.Message):
         evaluate_s: _builtins.float = ...,
         started_at: _builtins.float = ...,
         finished_at: _builtins.float = ...,
+        request_id: _builtins.str = ...,
+        seed: _builtins.int = ...,
+        versions: Global___Versions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fitness", b"_fitness", "accuracy", b"accuracy", "candidate", b"candidate", "cost", b"cost", "fitness", b"fitness"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fitness", b"_fitness", "accuracy", b"accuracy", "candidate", b"candidate", "cost", b"cost", "fitness", b"fitness", "versions", b"versions"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fitness", b"_fitness", "accuracy", b"accuracy", "ask_s", b"ask_s", "attempt", b"attempt", "candidate", b"candidate", "cost", b"cost", "cost_s", b"cost_s", "duplicate_proposals", b"duplicate_proposals", "evaluate_s", b"evaluate_s", "failure", b"failure", "finished_at", b"finished_at", "fitness", b"fitness", "infeasible_proposals", b"infeasible_proposals", "network_key", b"network_key", "number", b"number", "proposal", b"proposal", "started_at", b"started_at", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fitness", b"_fitness", "accuracy", b"accuracy", "ask_s", b"ask_s", "attempt", b"attempt", "candidate", b"candidate", "cost", b"cost", "cost_s", b"cost_s", "duplicate_proposals", b"duplicate_proposals", "evaluate_s", b"evaluate_s", "failure", b"failure", "finished_at", b"finished_at", "fitness", b"fitness", "infeasible_proposals", b"infeasible_proposals", "network_key", b"network_key", "number", b"number", "proposal", b"proposal", "request_id", b"request_id", "seed", b"seed", "started_at", b"started_at", "state", b"state", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__fitness: _TypeAlias = _typing.Literal["fitness"]  # noqa: Y015
     _WhichOneofArgType__fitness: _TypeAlias = _typing.Literal["_fitness", b"_fitness"]  # noqa: Y015
