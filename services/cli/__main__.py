@@ -27,6 +27,7 @@ from services.cli import (
     search,
     serve,
     space,
+    studies,
     sweep,
     train,
 )
@@ -95,6 +96,7 @@ def _root(
 app.command("search")(search.command)
 app.command("train")(train.command)
 app.command("report")(report.command)
+app.add_typer(studies.app, name="studies")
 app.command("evaluate")(evaluate.command)
 app.command("compare")(compare.command)
 app.command("sweep")(sweep.command)

@@ -37,6 +37,8 @@ _SERIES: dict[str, dict[str, Any]] = {
 }
 """Where a trial came from, and how it is drawn."""
 
+_LIMITS = {"latency": "max_latency_ns", "energy": "max_energy_nj"}
+
 _Point = tuple[float, float]
 _Segment = tuple[_Point, _Point]
 
@@ -101,6 +103,10 @@ def _cost_figure(
     right = axes.get_xlim()[1]  # the last step goes on to the edge: at no cost seen is more accurate
     line = [*((x, -y) for x, y in front), (right, -front[-1][1])]
     _draw_line(axes, line, "front")
+    limit = getattr(getattr(status.config, "hardware_limits", None), _LIMITS[quantity], None)
+    if limit is not None:
+        axes.axvline(limit / size, color=INK, linewidth=1.1, linestyle="--", zorder=1, label="limit")
+        right = max(right, 1.05 * limit / size)
     axes.set_xlim(right=right)
     axes.set_xlabel(f"{quantity} of one inference ({unit})")
     _finish(figure, axes, status, f"Accuracy against {quantity}", line, complete, cost)
@@ -111,7 +117,7 @@ def _draw_trials(
     axes: Axes, status: StudyStatus, trials: Sequence[Trial], x_of: Callable[[Trial], float]
 ) -> None:
     """Draw each series with one standard error up and down."""
-    series = _origins(status, trials)
+    series = origins(status, trials)
     for name, looks in _SERIES.items():
         members = [trial for trial in _complete(trials) if series[trial.number] == name]
         if members:
@@ -199,7 +205,7 @@ def _place(figure: Figure, axes: Axes, label: str, target: _Point, segments: Seq
     text.set_in_layout(False)
 
 
-def _origins(status: StudyStatus, trials: Sequence[Trial]) -> dict[int, str]:
+def origins(status: StudyStatus, trials: Sequence[Trial]) -> dict[int, str]:
     """Series of each trial by its number; start-up is random and counts trials that did not fail."""
     config, series, told = status.config, {}, 0
     for trial in trials:
