@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from services import __version__
 from services.cli import (
+    best,
     chips,
     compare,
     data,
@@ -96,6 +97,7 @@ def _root(
 app.command("search")(search.command)
 app.command("train")(train.command)
 app.command("report")(report.command)
+app.command("best")(best.command)
 app.add_typer(studies.app, name="studies")
 app.command("evaluate")(evaluate.command)
 app.command("compare")(compare.command)
