@@ -19,7 +19,7 @@ RUNS = typer.Option(help="Folder of the studies.")
 
 def command(
     studies: Annotated[
-        list[str] | None, typer.Argument(metavar="[STUDY]...", help="Names; left out, the studies there are.")
+        list[str] | None, typer.Argument(metavar="STUDY...", help="Names; left out, the studies there are.")
     ] = None,
     runs: Annotated[Path, RUNS] = Path("runs"),
     out: Annotated[

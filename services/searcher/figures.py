@@ -24,7 +24,7 @@ from services.common.drawing import (
     style,
     unit_of,
 )
-from services.common.units import NJ_PER_UJ, NS_PER_MS, NS_PER_US, format_energy, format_latency
+from services.common.units import NJ_PER_MJ, NJ_PER_UJ, NS_PER_MS, NS_PER_US, format_energy, format_latency
 from services.searcher.pareto import front_indices
 from services.searcher.types import Proposal, Strategy, StudyStatus, Trial, TrialState
 from services.trainer.types import AccuracyReport
@@ -38,6 +38,9 @@ _SERIES: dict[str, dict[str, Any]] = {
 """Where a trial came from, and how it is drawn."""
 
 _LIMITS = {"latency": "max_latency_ns", "energy": "max_energy_nj"}
+
+MAX_SEGMENTS = 1000
+"""Error bars and steps that the place of a label is chosen by."""
 
 _Point = tuple[float, float]
 _Segment = tuple[_Point, _Point]
@@ -76,7 +79,7 @@ def latency_figure(status: StudyStatus, trials: Sequence[Trial]) -> Figure:
 
 def energy_figure(status: StudyStatus, trials: Sequence[Trial]) -> Figure:
     """Draw accuracy against energy, and the front of the two."""
-    units = {"µJ": NJ_PER_UJ, "nJ": 1.0}
+    units = {"mJ": NJ_PER_MJ, "µJ": NJ_PER_UJ, "nJ": 1.0}
     return _cost_figure(status, trials, "energy", units, lambda trial: trial.cost.energy_nj)
 
 
@@ -188,6 +191,7 @@ def _place(figure: Figure, axes: Axes, label: str, target: _Point, segments: Seq
         arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.6, "shrinkB": 6}, zorder=6,
         bbox={"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
     )  # fmt: skip
+    segments = segments[:: 1 + len(segments) // MAX_SEGMENTS]  # some are enough to see where it is crowded
     begins, ends = (axes.transData.transform([segment[i] for segment in segments]) for i in (0, 1))
     pixels = np.linspace(begins, ends, 41).reshape(-1, 2)
     inside, at_target = axes.get_window_extent(), text.get_window_extent().padded(8)

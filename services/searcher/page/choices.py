@@ -35,6 +35,11 @@ class Choice:
     counted: str
     shares: tuple[Share, ...]
 
+    @property
+    def largest_frac(self) -> float:
+        """Largest share of all."""
+        return max(max(share.all_frac, share.top_frac, share.front_frac) for share in self.shares)
+
 
 def top_tenth(complete: Sequence[Trial]) -> list[Trial]:
     """Give the tenth of the highest fitness, at least one trial."""

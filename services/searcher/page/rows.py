@@ -100,7 +100,13 @@ _COSTS = (LATENCY, ENERGY)
 
 def _digits(value: float) -> str:
     """Write four digits, so that a column lines up."""
-    return f"{value:#.4g}".rstrip(".") if 1e-3 <= abs(value) < 1e4 else f"{value:,.4g}"
+    return (
+        f"{value:#.4g}".rstrip(".")
+        if 1e-3 <= abs(value) < 1e4
+        else f"{value:,.0f}"
+        if abs(value) >= 1e4
+        else f"{value:.3g}"
+    )
 
 
 def _duration(seconds: float) -> str:

@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 
 from services.common.drawing import unit_of
-from services.common.units import NJ_PER_UJ, NS_PER_MS, NS_PER_US
+from services.common.units import NJ_PER_MJ, NJ_PER_UJ, NS_PER_MS, NS_PER_US
 from services.searcher.figures import origins
 from services.searcher.page.chart import Axis, Bars, Chart, Line, Look, Mark, Points, Rule, is_wide
 from services.searcher.page.view import Reference, StudyView, percent, stderr_percent, told
@@ -20,7 +20,7 @@ MAX_POINTS = 1500
 """Points that one chart draws; of more, some are left out, and the chart says so."""
 
 LATENCY = ("latency", {"ms": NS_PER_MS, "µs": NS_PER_US}, "latency_ns")
-ENERGY = ("energy", {"µJ": NJ_PER_UJ, "nJ": 1.0}, "energy_nj")
+ENERGY = ("energy", {"mJ": NJ_PER_MJ, "µJ": NJ_PER_UJ, "nJ": 1.0}, "energy_nj")
 """What a cost axis shows: its name, its units, and the field that holds it."""
 
 Quantity = tuple[str, dict[str, float], str]
@@ -87,7 +87,11 @@ def cost_chart(view: StudyView, quantity: Quantity) -> Chart:
 
     drawn, note = thin(view)
     limit = view.limit(f"max_{field}")
-    rules = [] if limit is None else [Rule(axis="x", value=limit / size, label="limit")]
+    rules = (
+        []
+        if limit is None
+        else [Rule(axis="x", value=limit / size, label=f"limit {limit / size:,.4g} {unit}")]
+    )
     known, untrained = _references(view, cost_of)
     points = (*series(view, drawn, cost_of), *_best(view, cost_of), *known)
     all_x = [mark.x for kind in points for mark in kind.marks] + [rule.value for rule in (*rules, *untrained)]
@@ -129,10 +133,13 @@ def map_chart(view: StudyView) -> Chart:
             x=best.cost.latency_ns / ns, y=best.cost.energy_nj / nj, label=told(best), number=best.number
         )
         points.append(Points(name="best by the objective", look=Look.BEST, marks=(mark,)))
-    limits = (("x", view.limit("max_latency_ns"), ns), ("y", view.limit("max_energy_nj"), nj))
+    limits = (
+        ("x", view.limit("max_latency_ns"), ns, latency_unit),
+        ("y", view.limit("max_energy_nj"), nj, energy_unit),
+    )
     rules = tuple(
-        Rule(axis=axis, value=limit / size, label="limit")
-        for axis, limit, size in limits
+        Rule(axis=axis, value=limit / size, label=f"limit {limit / size:,.4g} {unit}")
+        for axis, limit, size, unit in limits
         if limit is not None
     )
     costs = [
@@ -158,8 +165,8 @@ def thin(view: StudyView) -> tuple[list[Trial], str]:
     room = max(MAX_POINTS - (len(complete) - len(others)), 0)
     chosen = {others[i * len(others) // room].number for i in range(room)} | kept
     drawn = [trial for trial in complete if trial.number in chosen]
-    left = f"{len(drawn):,} of {len(complete):,} trials are drawn: the front, the best, and every "
-    return drawn, f"{left}{len(others) / max(room, 1):.1f}th of the others. Lines and counts are of all."
+    told = f"{len(drawn):,} of {len(complete):,} trials are drawn: the front, the best, and one in "
+    return drawn, f"{told}{len(others) / max(room, 1):.1f} of the others. Lines and counts are of all."
 
 
 def series(view: StudyView, drawn: Sequence[Trial], x_of: Callable[[Trial], float]) -> Iterator[Points]:

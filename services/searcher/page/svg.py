@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from markupsafe import Markup, escape
 
@@ -14,6 +14,9 @@ LEFT, RIGHT, TOP, BOTTOM = 48, 14, 34, 48
 """Room around the plot. At a phone's width all of it is drawn at three quarters of its size."""
 
 RADIUS = 4.0
+
+LABEL, CHARACTER, LONGEST = 18, 8.6, 24
+"""Room that a label along a rule needs beside it, the width of a letter, and the longest name beside a mark."""
 
 Place = Callable[[float], float]
 
@@ -33,9 +36,10 @@ def draw(chart: Chart) -> Markup:
         path = " ".join(f"{_n(x(a))},{_n(y(b))}" for a, b in corners(line.corners))
         parts.append(f'<polyline class="line {line.look}" points="{path}"/>')
     for rule in chart.rules:
-        parts += _rule(rule, x, y)
+        parts.append(_rule(rule, x, y))
     for series in chart.points:
         parts += _points(series, x, y)
+    parts += [*_rule_labels(chart.rules, x, y), *_names(chart.points, x, y)]
     return Markup("\n".join([*parts, "</svg>"]))  # noqa: S704 - every text was escaped
 
 
@@ -87,18 +91,39 @@ def _bars(chart: Chart, x: Place, y: Place) -> Iterable[str]:
             yield f'<rect class="hist" {place} {size}><title>{label}</title></rect>'
 
 
-def _rule(rule: Rule, x: Place, y: Place) -> Iterable[str]:
+def _rule(rule: Rule, x: Place, y: Place) -> str:
     if rule.axis == "x":
-        at = x(rule.value)
-        ends = f'x1="{_n(at)}" x2="{_n(at)}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"'
-        beside = at - 4 if at > LEFT + 20 else at + 12
-        text = f'transform="translate({_n(beside)} {TOP + 2}) rotate(-90)" text-anchor="end"'
+        at = _n(x(rule.value))
+        ends = f'x1="{at}" x2="{at}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"'
     else:
-        at = y(rule.value)
-        ends = f'x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{_n(at)}" y2="{_n(at)}"'
-        text = f'x="{WIDTH - RIGHT - 2}" y="{_n(at - 5)}" text-anchor="end"'
-    yield f'<line class="rule {rule.look}" {ends}/>'
-    yield f'<text class="note halo" {text}>{escape(rule.label)}</text>'
+        at = _n(y(rule.value))
+        ends = f'x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"'
+    return f'<line class="rule {rule.look}" {ends}/>'
+
+
+def _rule_labels(rules: Sequence[Rule], x: Place, y: Place) -> Iterable[str]:
+    """Write the labels along the rules, from the bottom: accurate networks crowd the top."""
+    upright = sorted((rule for rule in rules if rule.axis == "x"), key=lambda rule: rule.value)
+    before = float(LEFT)
+    for rule in upright:
+        at = x(rule.value)
+        beside = at - 4 if at - before > LABEL else at + 12
+        before = at
+        place = f'transform="translate({_n(beside)} {HEIGHT - BOTTOM - 6}) rotate(-90)"'
+        yield f'<text class="note halo" {place}>{escape(rule.label)}</text>'
+    for rule in rules:
+        if rule.axis == "y":
+            place = f'x="{WIDTH - RIGHT - 2}" y="{_n(y(rule.value) - 5)}" text-anchor="end"'
+            yield f'<text class="note halo" {place}>{escape(rule.label)}</text>'
+
+
+def _names(points: Sequence[Points], x: Place, y: Place) -> Iterable[str]:
+    """Write the names of the few marks that have one beside them, inside the plot."""
+    for mark in (mark for series in points if series.named for mark in series.marks):
+        whole = mark.label.partition(",")[0]
+        name = whole if len(whole) <= LONGEST else f"{whole[: LONGEST - 1]}…"
+        at = max(float(LEFT), min(x(mark.x) + 10, WIDTH - CHARACTER * len(name)))
+        yield f'<text class="note halo" x="{_n(at)}" y="{_n(y(mark.y) - 10)}">{escape(name)}</text>'
 
 
 def _points(series: Points, x: Place, y: Place) -> Iterable[str]:
@@ -114,12 +139,6 @@ def _points(series: Points, x: Place, y: Place) -> Iterable[str]:
     for mark in series.marks:
         yield _shape(series.look, x(mark.x), y(mark.y), _attributes(mark), size, mark.label)
     yield "</g>"
-    for mark in series.marks if series.named else ():
-        at = x(mark.x)
-        left = at > (LEFT + WIDTH) / 2
-        where = f'x="{_n(at + (-10 if left else 10))}" y="{_n(y(mark.y) - 10)}"'
-        anchor = ' text-anchor="end"' if left else ""
-        yield f'<text class="note halo" {where}{anchor}>{escape(mark.label.partition(",")[0])}</text>'
 
 
 def _attributes(mark: Mark) -> str:

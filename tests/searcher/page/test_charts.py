@@ -72,10 +72,10 @@ class Limits:
 
 def test_limits_are_drawn_where_the_study_has_them(make_view, monkeypatch):
     view = make_view()
-    assert not [rule for rule in cost_chart(view, LATENCY).rules if rule.label == "limit"]
+    assert not [rule for rule in cost_chart(view, LATENCY).rules if rule.look == "limit"]
     monkeypatch.setattr(type(view), "limit", lambda self, name: getattr(Limits(), name, None))
-    rules = [rule for rule in cost_chart(view, LATENCY).rules if rule.label == "limit"]
-    assert [rule.value for rule in rules] == [123.0]
+    rules = [rule for rule in cost_chart(view, LATENCY).rules if rule.look == "limit"]
+    assert [(rule.value, rule.label) for rule in rules] == [(123.0, "limit 123 µs")]
     assert [(r.axis, r.value) for r in map_chart(view).rules] == [("x", 123.0), ("y", 4.0)]
 
 
