@@ -16,7 +16,7 @@ LEFT, RIGHT, TOP, BOTTOM = 48, 14, 34, 48
 RADIUS = 4.0
 
 LABEL, CHARACTER, LONGEST = 18, 8.6, 24
-"""Room that a label along a rule needs beside it, the width of a letter, and the longest name beside a mark."""
+"""Room that a label along a rule needs beside it, the width of a letter, and letters of the longest name."""
 
 Place = Callable[[float], float]
 
