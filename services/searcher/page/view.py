@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from services.common.candidate import Block, BlockType, Candidate, candidate_layers
@@ -109,11 +109,7 @@ def study_view(
     """
     networks = tuple(with_layers(number) for number in _shown(status))
     view = StudyView(status=status, trials=tuple(trials), networks=networks)
-    if cost is None:
-        return view
-    return StudyView(
-        status=status, trials=view.trials, networks=networks, references=tuple(_references(view, cost))
-    )
+    return view if cost is None else replace(view, references=tuple(_references(view, cost)))
 
 
 def _shown(status: StudyStatus) -> list[int]:

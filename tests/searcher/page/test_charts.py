@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from types import SimpleNamespace
 
 import pytest
 
 from services.common.space import load_space
+from services.searcher.figures import energy_figure
 from services.searcher.page import scatter
 from services.searcher.page.chart import Axis, Look, corners, ticks
 from services.searcher.page.choices import choices, top_tenth
@@ -14,9 +16,11 @@ from services.searcher.page.networks import drawing
 from services.searcher.page.plot import choices_figure, figure
 from services.searcher.page.progress import best_so_far, elapsed, hypervolumes, progress_charts
 from services.searcher.page.scatter import ENERGY, LATENCY, cost_chart, distribution_chart, map_chart, thin
+from services.searcher.page.settings import settings
 from services.searcher.page.svg import draw
 from services.searcher.page.view import finished, reference_candidates
 from services.searcher.status import latency_hypervolume
+from services.searcher.types import StudyConfig
 
 
 def marks(chart, *looks):
@@ -64,19 +68,29 @@ def test_the_histogram_counts_every_complete_trial(make_view):
     assert bars.edges[0] == min(100 * t.accuracy.accuracy_frac for t in view.complete)
 
 
-@dataclass(frozen=True)
-class Limits:
-    max_latency_ns: float | None = 123e3
-    max_energy_nj: float | None = 4e3
+@dataclass(frozen=True, kw_only=True)
+class Limited(StudyConfig):
+    hardware_limits: object = None
 
 
-def test_limits_are_drawn_where_the_study_has_them(make_view, monkeypatch):
+def limited(view):
+    """Give the study limits of 123 µs and 4 µJ."""
+    known = {field.name: getattr(view.config, field.name) for field in fields(StudyConfig)}
+    limits = SimpleNamespace(max_latency_ns=123e3, max_energy_nj=4e3, max_tiles=None)
+    return replace(view, status=replace(view.status, config=Limited(**known | {"hardware_limits": limits})))
+
+
+def test_limits_are_drawn_where_the_study_has_them(make_view):
     view = make_view()
     assert not [rule for rule in cost_chart(view, LATENCY).rules if rule.look == "limit"]
-    monkeypatch.setattr(type(view), "limit", lambda self, name: getattr(Limits(), name, None))
+    view = limited(view)
     rules = [rule for rule in cost_chart(view, LATENCY).rules if rule.look == "limit"]
     assert [(rule.value, rule.label) for rule in rules] == [(123.0, "limit 123 µs")]
     assert [(r.axis, r.value) for r in map_chart(view).rules] == [("x", 123.0), ("y", 4.0)]
+    assert ("limit of latency", "123,000 ns") in settings(view)
+    axes = energy_figure(view.status, view.trials).axes[0]
+    (line,) = (line for line in axes.lines if line.get_label() == "limit")
+    assert [*line.get_xdata()] == [4.0, 4.0]
 
 
 def test_the_best_so_far_never_falls_and_failures_count_as_trainings(make_view):
