@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from services import __version__
 from services.cli import (
+    best,
     chips,
     compare,
     data,
@@ -27,6 +28,7 @@ from services.cli import (
     search,
     serve,
     space,
+    studies,
     sweep,
     train,
 )
@@ -94,6 +96,8 @@ def _root(
 app.command("search")(search.command)
 app.command("train")(train.command)
 app.command("report")(report.command)
+app.command("best")(best.command)
+app.add_typer(studies.app, name="studies")
 app.command("evaluate")(evaluate.command)
 app.command("compare")(compare.command)
 app.command("sweep")(sweep.command)

@@ -304,9 +304,9 @@ def _how_to_resume(config: StudyConfig) -> str:
 
 
 def _finish(status: StudyStatus, trials: Any, runs: Path) -> None:
-    from services.cli.report import write_and_show
+    from services.cli.report import view_of, write_and_show
 
-    write_and_show(status, trials, runs / status.config.name)
+    write_and_show(view_of(status, trials), runs / status.config.name, formats=(".png",))
     if status.note:
         MESSAGES.print(f"Note: {status.note}", markup=False)
     if status.failure:

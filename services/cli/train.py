@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from services.cli.train_plan import Plan
     from services.cli.train_view import TrainView
     from services.common.candidate import Candidate
+    from services.hw_oracle.types import CostReport
     from services.trainer.analog_types import AnalogReport
     from services.trainer.data import Dataset
     from services.trainer.trained import HardwareCost, Trained
@@ -105,17 +106,19 @@ def command(
     plan = make_plan(candidates or (), study, trial, runs, store, dataset, recipe, epochs, seed, chip, bits)
     view = TrainView(MESSAGES, quiet)
     with ExitStack() as stack:
-        source, images = _source(stack, trainer, plan.dataset, runs, view)
+        source, images = open_source(stack, trainer, plan.dataset, runs, view)
         data = images.info if images else source.dataset(plan.dataset)
         if plan.fingerprint not in ("", data.fingerprint):
             MESSAGES.print(f"Note: {data.name} is not what study {study} was run on", markup=False)
-        costs = {candidate: _cost(plan, candidate, data) for candidate in plan.candidates}
+        costs = {candidate: hardware_cost(plan, candidate, data) for candidate in plan.candidates}
         chips = {"draws": draws, "exact_draws": exact_draws} if on_chip else None
         requests = plan.requests(data.name, seeds, keep_weights=images is not None, test=test)
         results: list[Trained] = []
-        with _reporting(results, len(requests), as_json, runs, trainer), view:
+        with reporting(results, len(requests), as_json, runs, trainer), view:
             for request in requests:
-                _train(results, source, plan, request, data, costs[request.candidate], chips, view, as_json)
+                train_one(
+                    results, source, plan, request, data, costs[request.candidate], chips, view, as_json
+                )
             if images and export and results:
                 _export(source, results[0], images, export, force, view)
     if len(results) < len(requests):
@@ -152,7 +155,7 @@ def _check(
         check_export(export, force=force)
 
 
-def _source(
+def open_source(
     stack: ExitStack, trainer: str, dataset: str, runs: Path, view: TrainView
 ) -> tuple[Any, Dataset | None]:
     """Choose who trains: a service; or this process, which has the images."""
@@ -171,11 +174,10 @@ def _source(
     return stack.enter_context(evaluator), images
 
 
-def _cost(plan: Plan, candidate: Candidate, data: DatasetInfo) -> HardwareCost | None:
+def hardware_cost(plan: Plan, candidate: Candidate, data: DatasetInfo) -> HardwareCost | None:
     """Ask what a network costs on the chip, before it is trained; None where it does not fit."""
     from services.common.candidate import candidate_layers
     from services.hw_oracle.client import HwOracle
-    from services.trainer.trained import HardwareCost
 
     network = candidate_layers(candidate, data.input_shape, data.classes, plan.bits)
     try:
@@ -184,10 +186,17 @@ def _cost(plan: Plan, candidate: Candidate, data: DatasetInfo) -> HardwareCost |
     except ChipTooSmall as error:
         MESSAGES.print(f"Note: {candidate}: {error}", markup=False)
         return None
+    return summary_of(report)
+
+
+def summary_of(report: CostReport) -> HardwareCost:
+    """Give what a trained network's row tells of its cost."""
+    from services.trainer.trained import HardwareCost
+
     return HardwareCost(**{field.name: getattr(report, field.name) for field in fields(HardwareCost)})
 
 
-def _train(
+def train_one(
     results: list[Trained], source: Any, plan: Plan, request: EvaluationRequest, data: DatasetInfo,
     hardware: HardwareCost | None, chips: dict[str, int] | None, view: TrainView, as_json: bool,
 ) -> None:  # fmt: skip
@@ -239,9 +248,7 @@ def _export(
 
 
 @contextmanager
-def _reporting(
-    results: list[Trained], wanted: int, as_json: bool, runs: Path, trainer: str
-) -> Iterator[None]:
+def reporting(results: list[Trained], wanted: int, as_json: bool, runs: Path, trainer: str) -> Iterator[None]:
     """Show what was trained, whatever ended it; at Ctrl-C, say what is kept."""
     try:
         yield

@@ -9,6 +9,7 @@ from services.common.layers import macs
 from services.searcher.limits import over_limit
 from services.searcher.strategies import draw_blocks
 from services.searcher.types import StudyConfig
+from services.trainer.types import DatasetInfo, TrainRecipe
 
 TRAINING_MACS_PER_S = 22e9
 """Multiply-accumulates a second of one CPU core, forward and backward (AVX2, float32; measured)."""
@@ -28,7 +29,6 @@ def training_seconds(config: StudyConfig, trials: int, workers: int, draws: int 
     """
     rng = Random(config.seed)
     data, recipe = config.dataset, config.recipe
-    steps = -(-data.train_images // recipe.batch_size)
     sizes = []
     for _ in range(draws * 20):
         candidate = config.space.candidate(draw_blocks(config.space, rng))
@@ -39,5 +39,11 @@ def training_seconds(config: StudyConfig, trials: int, workers: int, draws: int 
             break
     if not sizes:
         return 0.0
-    compute_s = BACKWARD_FACTOR * data.train_images * sum(sizes) / len(sizes) / TRAINING_MACS_PER_S
-    return trials * recipe.epochs * (compute_s + steps * STEP_S) / workers
+    return trials * training_time_s(sum(sizes) / len(sizes), config.dataset, recipe) / workers
+
+
+def training_time_s(network_macs: float, data: DatasetInfo, recipe: TrainRecipe) -> float:
+    """Estimate how long one training takes on one core, from the multiply-accumulates of one inference."""
+    steps = -(-data.train_images // recipe.batch_size)
+    compute_s = BACKWARD_FACTOR * data.train_images * network_macs / TRAINING_MACS_PER_S
+    return recipe.epochs * (compute_s + steps * STEP_S)

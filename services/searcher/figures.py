@@ -24,7 +24,7 @@ from services.common.drawing import (
     style,
     unit_of,
 )
-from services.common.units import NJ_PER_UJ, NS_PER_MS, NS_PER_US, format_energy, format_latency
+from services.common.units import NJ_PER_MJ, NJ_PER_UJ, NS_PER_MS, NS_PER_US, format_energy, format_latency
 from services.searcher.pareto import front_indices
 from services.searcher.types import Proposal, Strategy, StudyStatus, Trial, TrialState
 from services.trainer.types import AccuracyReport
@@ -36,6 +36,11 @@ _SERIES: dict[str, dict[str, Any]] = {
     _MUTATED: {"color": GREEN, "fmt": "^", "markersize": 5.5},
 }
 """Where a trial came from, and how it is drawn."""
+
+_LIMITS = {"latency": "max_latency_ns", "energy": "max_energy_nj"}
+
+MAX_SEGMENTS = 1000
+"""Error bars and steps that the place of a label is chosen by."""
 
 _Point = tuple[float, float]
 _Segment = tuple[_Point, _Point]
@@ -74,7 +79,7 @@ def latency_figure(status: StudyStatus, trials: Sequence[Trial]) -> Figure:
 
 def energy_figure(status: StudyStatus, trials: Sequence[Trial]) -> Figure:
     """Draw accuracy against energy, and the front of the two."""
-    units = {"µJ": NJ_PER_UJ, "nJ": 1.0}
+    units = {"mJ": NJ_PER_MJ, "µJ": NJ_PER_UJ, "nJ": 1.0}
     return _cost_figure(status, trials, "energy", units, lambda trial: trial.cost.energy_nj)
 
 
@@ -101,6 +106,10 @@ def _cost_figure(
     right = axes.get_xlim()[1]  # the last step goes on to the edge: at no cost seen is more accurate
     line = [*((x, -y) for x, y in front), (right, -front[-1][1])]
     _draw_line(axes, line, "front")
+    limit = getattr(getattr(status.config, "hardware_limits", None), _LIMITS[quantity], None)
+    if limit is not None:
+        axes.axvline(limit / size, color=INK, linewidth=1.1, linestyle="--", zorder=1, label="limit")
+        right = max(right, 1.05 * limit / size)
     axes.set_xlim(right=right)
     axes.set_xlabel(f"{quantity} of one inference ({unit})")
     _finish(figure, axes, status, f"Accuracy against {quantity}", line, complete, cost)
@@ -111,7 +120,7 @@ def _draw_trials(
     axes: Axes, status: StudyStatus, trials: Sequence[Trial], x_of: Callable[[Trial], float]
 ) -> None:
     """Draw each series with one standard error up and down."""
-    series = _origins(status, trials)
+    series = origins(status, trials)
     for name, looks in _SERIES.items():
         members = [trial for trial in _complete(trials) if series[trial.number] == name]
         if members:
@@ -182,6 +191,7 @@ def _place(figure: Figure, axes: Axes, label: str, target: _Point, segments: Seq
         arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.6, "shrinkB": 6}, zorder=6,
         bbox={"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
     )  # fmt: skip
+    segments = segments[:: 1 + len(segments) // MAX_SEGMENTS]  # some are enough to see where it is crowded
     begins, ends = (axes.transData.transform([segment[i] for segment in segments]) for i in (0, 1))
     pixels = np.linspace(begins, ends, 41).reshape(-1, 2)
     inside, at_target = axes.get_window_extent(), text.get_window_extent().padded(8)
@@ -199,7 +209,7 @@ def _place(figure: Figure, axes: Axes, label: str, target: _Point, segments: Seq
     text.set_in_layout(False)
 
 
-def _origins(status: StudyStatus, trials: Sequence[Trial]) -> dict[int, str]:
+def origins(status: StudyStatus, trials: Sequence[Trial]) -> dict[int, str]:
     """Series of each trial by its number; start-up is random and counts trials that did not fail."""
     config, series, told = status.config, {}, 0
     for trial in trials:

@@ -1,4 +1,4 @@
-"""The report of a study: figures, a table of its trials, and everything about its best."""
+"""A study for programs: a table of its trials, and everything about its best. The page is in `page`."""
 
 from __future__ import annotations
 
@@ -7,25 +7,19 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import services
 from services.common.candidate import candidate_layers
 from services.common.codec import to_jsonable
-from services.common.errors import InvalidRequest, NotPossible, Violation
+from services.common.errors import InvalidRequest, Violation
 from services.common.files import write_file
 from services.common.network_json import network_to_json
-from services.searcher.figures import accuracy_figure, energy_figure, latency_figure
 from services.searcher.objective import ACCURACY, parse_objective
 from services.searcher.ranking import fitness_of, values_of
 from services.searcher.types import StudyConfig, StudyStatus, Trial
-
-FIGURES = {
-    "accuracy.png": accuracy_figure,
-    "accuracy_latency.png": latency_figure,
-    "accuracy_energy.png": energy_figure,
-}
 
 NEARLY = 1.05
 """A cost up to so many times the lowest one is nearly the lowest."""
@@ -34,6 +28,9 @@ _COST = ("latency_ns", "energy_nj", "area_um2", "power_w", "average_power_w", "t
 _BEFORE = ("number", "state", "proposal", "attempt", "infeasible_proposals", "duplicate_proposals", "fitness")
 _AFTER = ("ask_s", "cost_s", "evaluate_s", "started_at", "finished_at", "network_key", "failure")
 _ACCURACY = ("accuracy_frac", "accuracy_stderr_frac", "validation_images", "train_s")
+
+COLUMNS = (*_BEFORE, "blocks", *_ACCURACY, *_COST, "on_front", *_AFTER)
+"""Names of what a trial's row holds, in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,51 +41,37 @@ class ReportFiles:
     ----------
     trials : Path
         CSV, one row a trial.
-    best : Path
-        JSON of the best trial.
-    figures : tuple of Path
-        PNGs: accuracy, accuracy against latency, accuracy against energy.
+    best : Path or None
+        JSON of the best trial; None while no trial is complete.
     notes : tuple of str
         What a reader should know before quoting the best; also in `best`.
     """
 
     trials: Path
-    best: Path
-    figures: tuple[Path, ...]
+    best: Path | None
     notes: tuple[str, ...]
 
 
 def write_report(status: StudyStatus, trials: Sequence[Trial], folder: Path) -> ReportFiles:
-    """Write the report into `folder`, which is made where absent; each file is replaced whole or not at all.
+    """Write the files into `folder`, which is made where absent; each is replaced whole or not at all.
 
     Raises
     ------
-    NotPossible
-        No trial is complete.
     InvalidRequest
         The folder cannot be written to.
     """
-    if status.best is None:
-        raise NotPossible(f"report: study {status.config.name!r} has no complete trial yet; run more of it")
-    notes = reading_notes(status, trials)
-    best = json.dumps(_best(status, status.best, notes), indent=2, allow_nan=False) + "\n"
+    notes, best = reading_notes(status, trials), None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_file(folder / "trials.csv", _table(status, trials).encode())
-        write_file(folder / "best.json", best.encode())
-        for name, draw in FIGURES.items():
-            png = io.BytesIO()
-            draw(status, trials).savefig(png, format="png")
-            write_file(folder / name, png.getvalue())
+        write_file(folder / "trials.csv", trials_csv(status, trials).encode())
+        if status.best:
+            best = folder / "best.json"
+            text = json.dumps(_best(status, status.best, notes), indent=2, allow_nan=False) + "\n"
+            write_file(best, text.encode())
     except OSError as error:
         fix = "give a folder that can be written to"
         raise InvalidRequest.of(Violation("output", f"cannot write to {folder} ({error}); {fix}")) from error
-    return ReportFiles(
-        trials=folder / "trials.csv",
-        best=folder / "best.json",
-        figures=tuple(folder / name for name in FIGURES),
-        notes=notes,
-    )
+    return ReportFiles(trials=folder / "trials.csv", best=best, notes=notes)
 
 
 def reading_notes(status: StudyStatus, trials: Sequence[Trial]) -> tuple[str, ...]:
@@ -134,23 +117,31 @@ def cheapest_in(config: StudyConfig, best: Trial, complete: Sequence[Trial]) -> 
     return found
 
 
-def _table(status: StudyStatus, trials: Sequence[Trial]) -> str:
+def trial_rows(status: StudyStatus, trials: Sequence[Trial]) -> list[dict[str, Any]]:
+    """Tell of each trial in one flat row; what it does not have is None."""
     front = {trial.number for trial in status.front}
+    return [
+        {name: _plain(getattr(trial, name)) for name in _BEFORE}
+        | {"blocks": str(trial.candidate)}
+        | {name: getattr(trial.accuracy, name, None) for name in _ACCURACY}
+        | {name: getattr(trial.cost, name) for name in _COST}
+        | {"on_front": int(trial.number in front)}
+        | {name: getattr(trial, name) for name in _AFTER}
+        for trial in trials
+    ]
+
+
+def trials_csv(status: StudyStatus, trials: Sequence[Trial]) -> str:
+    """Write the rows as CSV, with a head even where there is no trial."""
     text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow((*_BEFORE, "blocks", *_ACCURACY, *_COST, "on_front", *_AFTER))
-    for trial in trials:
-        table.writerow(
-            (
-                *(getattr(trial, name) for name in _BEFORE),
-                trial.candidate,
-                *(getattr(trial.accuracy, name, "") for name in _ACCURACY),
-                *(getattr(trial.cost, name) for name in _COST),
-                int(trial.number in front),
-                *(getattr(trial, name) for name in _AFTER),
-            )
-        )
+    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    table.writeheader()
+    table.writerows(trial_rows(status, trials))
     return text.getvalue()
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, StrEnum) else value
 
 
 def _best(status: StudyStatus, best: Trial, notes: tuple[str, ...]) -> dict[str, Any]:

@@ -216,6 +216,20 @@ class Store(Closing):
                 .values(state=str(state), failure=failure, note=note)
             )
 
+    def delete_study(self, study: StudyRecord) -> None:
+        """Delete a study with its trials; results of the trainings are not kept here and stay.
+
+        Raises
+        ------
+        StudyConflict
+            Somebody runs it.
+        """
+        with self._transaction() as connection:
+            self._take(connection, study.study_id)
+            connection.execute(LAYERS.delete().where(LAYERS.c.study_id == study.study_id))
+            connection.execute(TRIALS.delete().where(_of(study)))
+            connection.execute(STUDIES.delete().where(STUDIES.c.study_id == study.study_id))
+
     def trials(self, study: StudyRecord, start: int = 0) -> tuple[Trial, ...]:
         """Trials from number `start` on, their costs without layers."""
         chosen = sa.select(*SUMMARY).where(_of(study), TRIALS.c.number >= start).order_by(TRIALS.c.number)

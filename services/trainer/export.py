@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from safetensors import SafetensorError
@@ -82,7 +84,13 @@ def check_export(folder: Path, *, force: bool = False) -> None:
 
 
 def export(
-    folder: Path, trained: Trained, weights: bytes, dataset: Dataset, *, force: bool = False
+    folder: Path,
+    trained: Trained,
+    weights: bytes,
+    dataset: Dataset,
+    *,
+    force: bool = False,
+    beside: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Exported:
     """Write a trained candidate; the folder is there with all its files, or not at all.
 
@@ -97,6 +105,8 @@ def export(
         That it was trained on.
     force : bool
         Replace an earlier export; a folder that holds anything else is refused all the same.
+    beside : mapping of str to bytes
+        Other files to be written with them, by name.
 
     Raises
     ------
@@ -128,7 +138,7 @@ def export(
         f"allowed {TOLERANCE:g} of that)."
     )
     card = model_card(trained, dataset.class_names, _numbers(mean), _numbers(deviation), told)
-    written = dict(zip(FILES, (card.encode(), _json(row), onnx, weights), strict=True))
+    written = dict(zip(FILES, (card.encode(), _json(row), onnx, weights), strict=True)) | dict(beside)
     with new_folder(folder, FILES if force else ()) as inside:
         for name, content in written.items():
             (inside / name).write_bytes(content)

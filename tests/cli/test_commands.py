@@ -96,9 +96,10 @@ def test_a_search_ends_with_the_front_the_figures_and_where_they_lie(imcnas: Com
     assert "[3/3]" in err
     assert "Pareto front" in out
     assert "Best by accuracy/energy" in out
+    assert str(folder / "report.html") in out
     for name in ("accuracy.png", "accuracy_latency.png", "accuracy_energy.png"):
-        assert (folder / name).read_bytes().startswith(b"\x89PNG")
-        assert str(folder / name) in out
+        assert (folder / "figures" / name).read_bytes().startswith(b"\x89PNG")
+        assert str(folder / "figures" / name) in out
     best = json.loads((folder / "best.json").read_text())
     with (folder / "trials.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -113,4 +114,5 @@ def test_a_search_ends_with_the_front_the_figures_and_where_they_lie(imcnas: Com
     again, more = imcnas("report", folder.name, "--out", "elsewhere"), imcnas("report")
     assert again[0] == more[0] == 0
     assert Path("elsewhere/best.json").read_bytes() == (folder / "best.json").read_bytes()
+    assert Path("elsewhere/figures/front.pdf").read_bytes().startswith(b"%PDF")
     assert "3/3 trials" in more[1]

@@ -31,7 +31,7 @@ HEAVY = {"torch", "ray", "hyperopt", "sklearn", "sqlalchemy", "matplotlib"}
 def modules(room: str, *, doors: bool = False) -> list[str]:
     files = [
         f
-        for p in ("*.py", "compiled/*.py", "data/*.py", "importers/*.py")
+        for p in ("*.py", "compiled/*.py", "data/*.py", "importers/*.py", "page/*.py")
         for f in sorted((ROOT / room).glob(p))
     ]
     kept = [f for f in files if f.stem != "__init__" and (doors or f.stem not in DOORS | {"settings"})]

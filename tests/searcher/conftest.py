@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from services.common.candidate import BlockType, candidate_layers
+from services.common.errors import TrainingFailed
 from services.common.layers import LayerList, Shape, macs, params
 from services.common.network_json import network_key
 from services.common.space import load_space
@@ -26,8 +28,9 @@ from services.hw_oracle.types import (
     chip_hash,
 )
 from services.searcher import propose
+from services.searcher.loop import run_search
 from services.searcher.store import Store
-from services.searcher.types import StudyConfig
+from services.searcher.types import StudyConfig, StudyStatus, Trial
 from services.trainer.types import (
     AccuracyReport,
     DatasetInfo,
@@ -47,6 +50,7 @@ DATASET = DatasetInfo(
     description="8x8 digits",
 )
 VALIDATION_IMAGES = 400
+FAILED = 7  # the trial of `searched` that does
 
 
 @dataclass
@@ -115,22 +119,24 @@ def world() -> World:
     return World()
 
 
+def study_config(**changes: Any) -> StudyConfig:
+    """Make the settings of a study of the `small` space."""
+    settings = {
+        "name": "test",
+        "dataset": DATASET,
+        "space": load_space("small"),
+        "objective": "accuracy/latency",
+        "chip": ChipConfig(),
+        "chip_name": "default",
+        "recipe": TrainRecipe(name="quick", epochs=1),
+        "startup_trials": 4,
+    }
+    return StudyConfig(**(settings | changes))
+
+
 @pytest.fixture
 def make_config() -> Callable[..., StudyConfig]:
-    def make(**changes: Any) -> StudyConfig:
-        settings = {
-            "name": "test",
-            "dataset": DATASET,
-            "space": load_space("small"),
-            "objective": "accuracy/latency",
-            "chip": ChipConfig(),
-            "chip_name": "default",
-            "recipe": TrainRecipe(name="quick", epochs=1),
-            "startup_trials": 4,
-        }
-        return StudyConfig(**(settings | changes))
-
-    return make
+    return study_config
 
 
 @pytest.fixture
@@ -166,3 +172,23 @@ def sql(where: Path | str) -> Iterator[Callable[[str], Any]]:
 
     yield run
     engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyStatus, tuple[Trial, ...]]:
+    """Status and trials of a search of 12, of which number FAILED failed."""
+    world = World()
+
+    def fail(request: EvaluationRequest) -> None:
+        if request.request_id.endswith(f"-{FAILED}"):
+            raise TrainingFailed("loss is nan")
+
+    world.before = fail
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        closing(Store(tmp_path_factory.mktemp("searched") / "studies.db")) as store,
+    ):
+        patch.setattr(propose, "ATTEMPTS", 5)
+        study = store.open_study(study_config(), 12)
+        status = run_search(store, study, cost=world.cost, evaluate=world.evaluate)
+        return status, store.trials(study)
