@@ -26,7 +26,7 @@ from services.trainer.cache import ResultCache
 from services.trainer.callers import Caller, OnDraw, OnEpoch, OnQueued
 from services.trainer.data import Dataset, Registry
 from services.trainer.identity import Identity, identify
-from services.trainer.jobs import ChipJob, Item, Job, Result, TrainJob, WorkerLost
+from services.trainer.jobs import ChipJob, Item, Job, OutOfMemory, Result, TrainJob, WorkerLost
 from services.trainer.requests import Evaluations
 from services.trainer.slots import Slots
 from services.trainer.types import (
@@ -99,6 +99,7 @@ class Evaluator(Closing, ABC):
     """
 
     device = "cpu"
+    threads = 1
 
     def __init__(self, **options: Unpack[Options]) -> None:
         self._datasets = options.get("datasets") or Registry()
@@ -302,7 +303,7 @@ class Evaluator(Closing, ABC):
 
     def _identify(self, request: EvaluationRequest) -> Identity:
         """Name an evaluation; what is wrong with it is refused before anything waits."""
-        return identify(request, self._datasets.load(request.dataset).info, self.device)
+        return identify(request, self._datasets.load(request.dataset).info, self.device, self.threads)
 
     def _learn(
         self,
@@ -365,6 +366,7 @@ class Evaluator(Closing, ABC):
         outcome: Literal["complete", "failed", "cancelled"] = "cancelled"
         begun: float | None = None
         epochs = broken = 0
+        out_of_memory = False
         data = self._datasets.load(dataset)
         job = make()
         try:
@@ -386,7 +388,10 @@ class Evaluator(Closing, ABC):
                                 hear(item)
                         except WorkerLost as lost:
                             broken += lost.blames_job
+                            out_of_memory |= lost.out_of_memory
                     job = make()  # there may be more to go on from
+                if out_of_memory:
+                    raise OutOfMemory.of_job(job)
                 raise TrainingFailed(
                     f"{job} broke {ATTEMPTS} workers; it may need more memory than they have"
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from services.common.errors import TrainingFailed
 from services.trainer.analog_types import AnalogReport, ChipDraw, OnChipRequest
 from services.trainer.types import AccuracyReport, Checkpoint, EpochReport, EvaluationRequest, Weights
 
@@ -71,8 +72,21 @@ class WorkerLost(Exception):
     ----------
     blames_job : bool
         Whether the job may be what broke it; a machine that went away was not broken by a job.
+    out_of_memory : bool
+        Whether it was ended because its machine had no memory left.
     """
 
-    def __init__(self, blames_job: bool) -> None:
+    def __init__(self, blames_job: bool, out_of_memory: bool = False) -> None:
         super().__init__("worker lost")
-        self.blames_job = blames_job
+        self.blames_job, self.out_of_memory = blames_job, out_of_memory
+
+
+class OutOfMemory(TrainingFailed):
+    """A job asked for more memory than there is."""
+
+    @classmethod
+    def of_job(cls, job: Job) -> OutOfMemory:
+        """Say it of a job."""
+        return cls(
+            f"{job} ran out of memory; a smaller batch or network, or fewer slots on the machine, may help"
+        )

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 import torch
 
+from services.common.errors import TrainingFailed
 from services.trainer.chips import judge_on_chips
 from services.trainer.data import Dataset
 from services.trainer.fit import train
-from services.trainer.jobs import Item, Job, TrainJob
+from services.trainer.jobs import Item, Job, OutOfMemory, TrainJob
 from services.trainer.resident import Resident
 
 MAX_RESIDENT = 4
@@ -48,8 +49,10 @@ class Worker:
 
         Raises
         ------
+        OutOfMemory
+            There was no memory for it.
         TrainingFailed
-            The loss is no longer finite, or torch failed.
+            The loss is no longer finite, or torch failed otherwise.
         Cancelled
             `stop` was called meanwhile.
         """
@@ -58,7 +61,7 @@ class Worker:
         def stop() -> bool:
             return self._stopped == job.name
 
-        with _threads(self._threads):
+        with _threads(self._threads), _told_of_memory(job):
             if isinstance(job, TrainJob):
                 yield from train(job.request, data, resume=job.resume, stop=stop)
             else:
@@ -78,3 +81,21 @@ def _threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def _told_of_memory(job: Job) -> Iterator[None]:
+    """Tell what failed for want of memory from what failed otherwise."""
+    try:
+        yield
+    except (TrainingFailed, RuntimeError, MemoryError) as error:
+        if _lacked_memory(error) or _lacked_memory(error.__cause__):
+            raise OutOfMemory.of_job(job) from error
+        raise
+
+
+def _lacked_memory(error: BaseException | None) -> bool:
+    # On the CPU torch raises a plain RuntimeError: "DefaultCPUAllocator: can't allocate memory".
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "allocate memory" in str(error)
+    )

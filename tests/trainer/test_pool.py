@@ -19,7 +19,8 @@ import ray
 from services.common.errors import Cancelled, TrainingFailed, Unavailable
 from services.trainer.evaluator import Ended
 from services.trainer.inline import InlineTrainer
-from services.trainer.pool import RayTrainer, _connect
+from services.trainer.pool import RayTrainer
+from services.trainer.ray_connect import connect
 from services.trainer.types import EpochReport, TrainRecipe
 from tests.trainer.evaluators import learnt, request
 
@@ -30,7 +31,7 @@ LONG = TrainRecipe(name="long", epochs=10_000)
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[RayTrainer]:
-    _connect(None, 4)  # two CPUs more than the module's trainer takes
+    connect(None, 4)  # two CPUs more than the module's trainer takes
     with RayTrainer(2) as trainer:
         yield trainer
     ray.shutdown()
@@ -71,6 +72,12 @@ def test_epochs_arrive_while_the_training_goes_on(pool: RayTrainer) -> None:
     assert pool.evaluate(request()).accuracy_frac > 0  # the slot is free again
 
 
+def wait_for_workers(pool: RayTrainer) -> None:
+    """Wait until both are there, as after some were killed; the test's timeout bounds it."""
+    while len(pool.worker_pids) < 2:
+        Event().wait(0.05)
+
+
 def kill_workers(pool: RayTrainer) -> None:
     for pid in pool.worker_pids:
         with suppress(ProcessLookupError):  # killed by the epoch before
@@ -81,6 +88,7 @@ def test_a_worker_killed_in_a_training_is_replaced_and_the_result_is_the_same(
     pool: RayTrainer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     recipe = TrainRecipe(name="short", epochs=4)
+    wait_for_workers(pool)
     undisturbed = pool.evaluate(request("VGG8", recipe=recipe))
     restarts = pool.restarts
     told: list[int] = []
@@ -105,8 +113,7 @@ def test_a_candidate_that_breaks_every_worker_fails_and_others_go_on(pool: RayTr
 
 
 def test_a_failing_candidate_fails_alone_and_its_worker_lives_on(pool: RayTrainer) -> None:
-    with ThreadPoolExecutor(2) as threads:  # both workers are there
-        list(threads.map(pool.evaluate, [request(seed=seed) for seed in range(2)]))
+    wait_for_workers(pool)
     before = (pool.worker_pids, pool.restarts)
     # Weight decay beyond 1 a step makes every weight grow without end.
     diverges = TrainRecipe(name="diverges", epochs=50, learning_rate=10, weight_decay=0.99)
@@ -146,11 +153,12 @@ def test_closing_cancels_who_trains_and_who_waits(pool: RayTrainer) -> None:
 
 
 def test_a_cluster_without_room_is_unavailable_and_says_why(pool: RayTrainer) -> None:
-    with pytest.raises(Unavailable, match="needs 3 free CPUs"):
+    with pytest.raises(Unavailable, match=r"of 3 slots .* needs 1 CPU, .* of its 4 CPUs free"):
         RayTrainer(3, start_timeout_s=3)
 
 
 def test_a_pool_knows_its_versions_without_importing_torch(pool: RayTrainer) -> None:
+    wait_for_workers(pool)
     info = pool.info()
     assert info.ray_version == ray.__version__
     assert (info.slots, info.device) == (2, "cpu")
