@@ -55,25 +55,32 @@ class Crew:
         self._slots, self._wanted, self._size = slots, wanted, size
         self._start_timeout_s = start_timeout_s
         self._starting: list[Actor] = []
-        self._trouble = ""
+        self._trouble, self._broken = "", False
         self._not_before = 0.0
         self._some_since = time.monotonic()
         self._started, self._closing = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._keeper = threading.Thread(target=self._keep, name="crew", daemon=True)
 
-    def start(self) -> None:
+    def start(self, *, grows: bool) -> None:
         """Start, and wait until all that are wanted are ready, with ``auto`` the first.
+
+        Parameters
+        ----------
+        grows : bool
+            Whether the cluster may get nodes; otherwise one without room is refused at once.
 
         Raises
         ------
         Unavailable
             They were not ready in time, or cannot start on a node.
         """
+        if not grows and self._room(_resources()) < self._enough:
+            raise Unavailable(self._missing())
         self._keeper.start()
         if not self._started.wait(self._start_timeout_s):
             raise Unavailable(self._missing())
-        if self._trouble:
+        if self._broken:
             raise Unavailable(f"a worker cannot start: {self._trouble}")
 
     def close(self) -> None:
@@ -122,10 +129,16 @@ class Crew:
             self._closing.wait(LOOK_S)
         self._tell()
 
+    @property
+    def _enough(self) -> int:
+        return 1 if self._wanted == "auto" else self._wanted
+
+    def _room(self, nodes: dict[str, dict[str, float]]) -> int:
+        return sum(map(self._size.room, nodes.values()))
+
     def _fill(self, nodes: dict[str, dict[str, float]]) -> None:
         """Ask for the actors that lack, and no longer for those that are too many."""
-        room = sum(map(self._size.room, nodes.values()))
-        wanted = max(1, room) if self._wanted == "auto" else self._wanted
+        wanted = max(1, self._room(nodes)) if self._wanted == "auto" else self._wanted
         lacking = wanted - self._slots.size - len(self._starting)
         while lacking < 0 and self._starting:
             self._starting.pop().kill()
@@ -139,6 +152,7 @@ class Crew:
             actor.pid, actor.node, theirs = ray.get(actor.ready)
         except RayError as error:
             self._not_before = time.monotonic() + PAUSE_S
+            self._trouble = type(error).__name__
             if getattr(error, "actor_init_failed", False):
                 self._note(str(error).strip().splitlines()[-1])
             return
@@ -153,7 +167,7 @@ class Crew:
 
     def _note(self, trouble: str) -> None:
         log.log(logging.ERROR if self._started.is_set() else logging.INFO, "no worker: %s", trouble)
-        self._trouble = trouble
+        self._trouble, self._broken = trouble, True
         self._started.set()
 
     def _tell(self) -> None:
@@ -161,7 +175,7 @@ class Crew:
         now = time.monotonic()
         if self._slots.size:
             self._some_since = now
-        if self._slots.size >= (1 if self._wanted == "auto" else self._wanted) and not self._started.is_set():
+        if self._slots.size >= self._enough:
             self._started.set()
         if now - self._some_since > self._start_timeout_s:
             self._slots.refuse(self._missing())
@@ -170,11 +184,11 @@ class Crew:
         total: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
         kinds = ("CPU", "GPU") if self._size.gpus else ("CPU",)
-        room = " and ".join(f"{free.get(k, 0):g} of its {total.get(k, 0):g} {k}s" for k in kinds)
+        room = " and ".join(f"{free.get(k, 0):g} of {total.get(k, 0):g} {k}s" for k in kinds)
         wanted = "" if self._wanted == "auto" else f" of {self._wanted}"
         text = (
-            f"{self._slots.size}{wanted} slots were ready within {self._start_timeout_s:g} s: "
-            f"a slot needs {self._size}, the cluster has {room} free"
+            f"Ray has no room: {self._slots.size}{wanted} slots are ready, "
+            f"a slot needs {self._size}, and {room} are free"
         )
         return f"{text}; the last that could not start: {self._trouble}" if self._trouble else text
 

@@ -74,8 +74,17 @@ class RayTrainer(Evaluator):
         start_timeout_s: float = 120.0,
         **options: Unpack[Options],
     ) -> None:
-        if slots != "auto" and slots < 1:
-            raise InvalidRequest.of(violation("slots", slots, "1 or more, or auto"))
+        wrong = [
+            violation(name, value, wanted)
+            for name, value, wanted, right in (
+                ("slots", slots, "1 or more, or auto", slots == "auto" or slots >= 1),
+                ("threads", threads, "1 or more", threads >= 1),
+                ("gpus", gpus, "0 <= value <= 1", 0 <= gpus <= 1),
+            )
+            if not right
+        ]
+        if wrong:
+            raise InvalidRequest.of(*wrong)
         size = SlotSize(threads=threads, gpus=gpus)
         super().__init__(**options)
         self.device, self.threads = "cuda" if gpus else "cpu", threads
@@ -86,7 +95,7 @@ class RayTrainer(Evaluator):
         try:
             if self._owns_ray:
                 connect(address, None if slots == "auto" else slots * threads)
-            self._crew.start()
+            self._crew.start(grows=bool(address) or not self._owns_ray)
         except BaseException:
             self.close()
             raise

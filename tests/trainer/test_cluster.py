@@ -139,9 +139,7 @@ def test_without_any_node_callers_are_refused_until_one_joins(cluster: Any) -> N
         trainer._crew._start_timeout_s = 1.0
         cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
         wait_for(lambda: trainer.slots == 0)
-        with pytest.raises(
-            Unavailable, match=r"0 slots were ready .* needs 1 CPU, the cluster has 0 of its 0"
-        ):
+        with pytest.raises(Unavailable, match=r"no room: 0 slots are ready.* needs 1 CPU, and 0 of 0 CPUs"):
             trainer.evaluate(request())
         cluster.add_node(num_cpus=1)
         wait_for(lambda: trainer.slots == 1)
@@ -149,9 +147,7 @@ def test_without_any_node_callers_are_refused_until_one_joins(cluster: Any) -> N
 
 
 def test_a_cluster_without_room_is_unavailable_and_says_what_it_has(cluster: Any) -> None:
-    with pytest.raises(
-        Unavailable, match=r"0 of 1 slots .* needs 2 CPUs, the cluster has 1 of its 1 CPUs free"
-    ):
+    with pytest.raises(Unavailable, match=r"0 of 1 slots .* needs 2 CPUs, and 1 of 1 CPUs are free"):
         RayTrainer(1, cluster.address, threads=2, start_timeout_s=2)
 
 
@@ -171,7 +167,5 @@ def test_a_worker_with_another_torch_is_refused_at_the_start(
 ) -> None:
     ours = crew.versions() | {"torch": "1.0"}
     monkeypatch.setattr(crew, "versions", lambda: ours)
-    with pytest.raises(
-        Unavailable, match=r"node .* has torch 2\S+, this trainer torch 1.0; they must be the same"
-    ):
+    with pytest.raises(Unavailable, match=r"node .* has torch 2\S+, this trainer torch 1.0; they must"):
         RayTrainer(1, cluster.address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from uuid import uuid4
 import pytest
 import ray
 
-from services.common.errors import Cancelled, TrainingFailed, Unavailable
+from services.common.errors import Cancelled, InvalidRequest, TrainingFailed, Unavailable
 from services.trainer.evaluator import Ended
 from services.trainer.inline import InlineTrainer
 from services.trainer.pool import RayTrainer
@@ -153,8 +154,36 @@ def test_closing_cancels_who_trains_and_who_waits(pool: RayTrainer) -> None:
 
 
 def test_a_cluster_without_room_is_unavailable_and_says_why(pool: RayTrainer) -> None:
-    with pytest.raises(Unavailable, match=r"of 3 slots .* needs 1 CPU, .* of its 4 CPUs free"):
+    with pytest.raises(Unavailable, match=r"of 3 slots .* needs 1 CPU, and . of 4 CPUs are free"):
         RayTrainer(3, start_timeout_s=3)
+
+
+def test_a_candidate_without_memory_fails_alone_and_its_worker_is_replaced(pool: RayTrainer) -> None:
+    with RayTrainer(1) as trainer:
+        (pid,) = trainer.worker_pids
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + 32 * 2**20  # the weights of the candidate take 39 MB
+        resource.prlimit(pid, resource.RLIMIT_AS, (limit, limit))
+        with pytest.raises(TrainingFailed, match="training of VGG1024-VGG1024 ran out of memory"):
+            trainer.evaluate(request("VGG1024-VGG1024"))
+        assert trainer.evaluate(request()).accuracy_frac > 0
+        assert trainer.restarts == 1
+        assert trainer.worker_pids != (pid,)
+
+
+def test_a_machine_without_the_gpus_that_are_wanted_is_refused_at_once() -> None:
+    code = "from services.trainer.pool import RayTrainer; RayTrainer(1, gpus=0.5)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "a slot needs 1 CPU and 0.5 GPU, and 1 of 1 CPUs and 0 of 0 GPUs are free" in done.stderr
+
+
+def test_slots_threads_and_gpus_out_of_range_are_refused_by_name() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        RayTrainer(0, threads=0, gpus=2)
+    assert [v.field for v in caught.value.violations] == ["slots", "threads", "gpus"]
 
 
 def test_a_pool_knows_its_versions_without_importing_torch(pool: RayTrainer) -> None:
