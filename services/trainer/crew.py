@@ -55,7 +55,8 @@ class Crew:
         self._slots, self._wanted, self._size = slots, wanted, size
         self._start_timeout_s = start_timeout_s
         self._starting: list[Actor] = []
-        self._trouble, self._broken = "", False
+        self._trouble = self._noted = ""
+        self._broken = False
         self._not_before = 0.0
         self._some_since = time.monotonic()
         self._started, self._closing = threading.Event(), threading.Event()
@@ -102,7 +103,7 @@ class Crew:
     def replace(self, actor: Actor) -> None:
         """Put another actor in the place of one."""
         actor.kill()
-        if self._slots.remove(actor):
+        if self._slots.remove(actor) and not self._closing.is_set():
             with self._lock:
                 self.restarts += 1
 
@@ -166,8 +167,10 @@ class Crew:
         self._note(f"node {_address(actor.node)} has {there}, this trainer {here}; they must be the same")
 
     def _note(self, trouble: str) -> None:
-        log.log(logging.ERROR if self._started.is_set() else logging.INFO, "no worker: %s", trouble)
-        self._trouble, self._broken = trouble, True
+        if self._started.is_set() and trouble != self._noted:  # `start` raises it
+            log.error("a worker cannot start: %s", trouble)
+        self._trouble = self._noted = trouble
+        self._broken = True
         self._started.set()
 
     def _tell(self) -> None:

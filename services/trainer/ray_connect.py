@@ -54,7 +54,10 @@ def connect(address: str | None, cpus: int | None = None) -> None:
             )
     except (RayError, RuntimeError, ConnectionError, ValueError, OSError) as error:
         what = f"join Ray at {address}" if address else "start Ray on this machine"
-        raise Unavailable(f"cannot {what}: {_mismatch(str(error)) or error}") from error
+        why = _mismatch(str(error)) or str(error)
+        if "connect to Ray" in why and "RAY_AUTH_MODE" not in os.environ:  # all that Ray says of a token
+            why += "; if the cluster wants a token, set RAY_AUTH_MODE=token and have it in ~/.ray/auth_token"
+        raise Unavailable(f"cannot {what}: {why}") from error
     # A lost worker is our business, not a line on stdout: no option of Ray's says so.
     ray._private.worker._worker_logs_enabled = False
 

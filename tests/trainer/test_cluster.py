@@ -134,7 +134,7 @@ def test_a_slot_takes_the_threads_it_is_told(cluster: Any) -> None:
 
 
 def test_without_any_node_callers_are_refused_until_one_joins(cluster: Any) -> None:
-    with RayTrainer("auto", cluster.address, start_timeout_s=15) as trainer:
+    with RayTrainer("auto", cluster.address) as trainer:
         before = learnt(trainer.evaluate(request()))
         trainer._crew._start_timeout_s = 1.0
         cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
