@@ -87,6 +87,4 @@ class OutOfMemory(TrainingFailed):
     @classmethod
     def of_job(cls, job: Job) -> OutOfMemory:
         """Say it of a job."""
-        return cls(
-            f"{job} ran out of memory; a smaller batch or network, or fewer slots on the machine, may help"
-        )
+        return cls(f"{job} failed: out of memory; a smaller network or batch_size needs less")

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 import torch
 
 from services.common.errors import TrainingFailed
-from services.trainer.chips import judge_on_chips
 from services.trainer.data import Dataset
 from services.trainer.fit import train
 from services.trainer.jobs import Item, Job, OutOfMemory, TrainJob
@@ -65,6 +64,9 @@ class Worker:
             if isinstance(job, TrainJob):
                 yield from train(job.request, data, resume=job.resume, stop=stop)
             else:
+                # numba and scipy: 60 MB, which workers that only train do without
+                from services.trainer.chips import judge_on_chips
+
                 yield from judge_on_chips(job.request, job.weights, data.dataset, stop)
 
     def stop(self, job: str) -> None:

@@ -164,7 +164,7 @@ def test_a_candidate_without_memory_fails_alone_and_its_worker_is_replaced(pool:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
         limit = pages * resource.getpagesize() + 32 * 2**20  # the weights of the candidate take 39 MB
         resource.prlimit(pid, resource.RLIMIT_AS, (limit, limit))
-        with pytest.raises(TrainingFailed, match="training of VGG1024-VGG1024 ran out of memory"):
+        with pytest.raises(TrainingFailed, match="training of VGG1024-VGG1024 failed: out of memory"):
             trainer.evaluate(request("VGG1024-VGG1024"))
         assert trainer.evaluate(request()).accuracy_frac > 0
         assert trainer.restarts == 1

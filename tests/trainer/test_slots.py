@@ -66,7 +66,7 @@ def test_a_worker_is_taken_away_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("out_of_memory", "text"), [(True, "VGG4 ran out of memory"), (False, "VGG4 broke 3 workers")]
+    ("out_of_memory", "text"), [(True, "VGG4 failed: out of memory"), (False, "VGG4 broke 3 workers")]
 )
 def test_a_candidate_that_breaks_its_workers_fails_after_three_and_others_go_on(
     out_of_memory: bool, text: str
