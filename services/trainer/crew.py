@@ -93,7 +93,7 @@ class Crew:
             actor.kill()
 
     def lose(self, actor: Actor, error: RayError) -> bool:
-        """Take an actor away that `error` tells is gone; tell whether its job may be what broke it."""
+        """Take an actor away that `error` tells is gone; tell whether it went alone, without its machine."""
         # A process that dies is reported dead; one that is just out of reach went with its machine.
         with_node = isinstance(error, ActorUnavailableError) or actor.node not in _resources()
         log.info("a worker on %s is lost: %s", actor.node, type(error).__name__)

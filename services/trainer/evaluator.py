@@ -44,6 +44,9 @@ QUEUE_LIMIT = 1024
 ATTEMPTS = 3
 """How often a job is started when it may be what breaks its workers."""
 
+MACHINES = 4
+"""Machines that may go away under a job for each of these attempts: it seldom is what broke them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
@@ -365,8 +368,8 @@ class Evaluator(Closing, ABC):
         """Do a job on one worker after the other until none is lost; `make` makes it for each of them."""
         outcome: Literal["complete", "failed", "cancelled"] = "cancelled"
         begun: float | None = None
-        epochs = broken = 0
-        out_of_memory = False
+        epochs = lost_workers = 0
+        broken, out_of_memory = 0.0, False
         data = self._datasets.load(dataset)
         job = make()
         try:
@@ -387,13 +390,14 @@ class Evaluator(Closing, ABC):
                                     return item
                                 hear(item)
                         except WorkerLost as lost:
-                            broken += lost.blames_job
+                            lost_workers += lost.blames_job or lost.took_machine
+                            broken += 1 if lost.blames_job else lost.took_machine / MACHINES
                             out_of_memory |= lost.out_of_memory
                     job = make()  # there may be more to go on from
                 if out_of_memory:
                     raise OutOfMemory.of_job(job)
                 raise TrainingFailed(
-                    f"{job} broke {ATTEMPTS} workers; it may need more memory than they have"
+                    f"{job} broke {lost_workers} workers; it may need more memory than they have"
                 )
         except EvaluationCancelled:
             raise

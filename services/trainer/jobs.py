@@ -74,11 +74,13 @@ class WorkerLost(Exception):
         Whether the job may be what broke it; a machine that went away was not broken by a job.
     out_of_memory : bool
         Whether it was ended because its machine had no memory left.
+    took_machine : bool
+        Whether its machine went away while it did the job.
     """
 
-    def __init__(self, blames_job: bool, out_of_memory: bool = False) -> None:
+    def __init__(self, blames_job: bool, out_of_memory: bool = False, took_machine: bool = False) -> None:
         super().__init__("worker lost")
-        self.blames_job, self.out_of_memory = blames_job, out_of_memory
+        self.blames_job, self.out_of_memory, self.took_machine = blames_job, out_of_memory, took_machine
 
 
 class OutOfMemory(TrainingFailed):

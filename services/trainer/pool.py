@@ -77,7 +77,12 @@ class RayTrainer(Evaluator):
         wrong = [
             violation(name, value, wanted)
             for name, value, wanted, right in (
-                ("slots", slots, "1 or more, or auto", slots == "auto" or slots >= 1),
+                (
+                    "slots",
+                    slots,
+                    "1 or more, or auto",
+                    slots == "auto" or (isinstance(slots, int) and slots >= 1),
+                ),
                 ("threads", threads, "1 or more", threads >= 1),
                 ("gpus", gpus, "0 <= value <= 1", 0 <= gpus <= 1),
             )
@@ -187,8 +192,9 @@ class RayTrainer(Evaluator):
 
     def _lost(self, worker: Actor, error: RayError) -> WorkerLost:
         """Have a worker replaced that was lost with its job."""
-        blames_job = self._crew.lose(worker, error)
-        return WorkerLost(blames_job=blames_job, out_of_memory=isinstance(error, OutOfMemoryError))
+        alone = self._crew.lose(worker, error)
+        out_of_memory = isinstance(error, OutOfMemoryError)
+        return WorkerLost(blames_job=alone, out_of_memory=out_of_memory, took_machine=not alone)
 
     def _put(self, dataset: Dataset) -> Any:
         """Refer to a data set in the object store, put there once."""

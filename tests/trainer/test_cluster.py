@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import ray
+import torch
 from ray.cluster_utils import Cluster
 
 from services.common.errors import Unavailable
@@ -169,3 +170,12 @@ def test_a_worker_with_another_torch_is_refused_at_the_start(
     monkeypatch.setattr(crew, "versions", lambda: ours)
     with pytest.raises(Unavailable, match=r"node .* has torch 2\S+, this trainer torch 1.0; they must"):
         RayTrainer(1, cluster.address)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_worker_that_cannot_start_says_why_at_the_start(cluster: Any) -> None:
+    cluster.add_node(num_cpus=1, num_gpus=1)  # Ray believes it
+    with pytest.raises(
+        Unavailable, match=r"a worker cannot start: .*torch 2\S+ finds no GPU that it can use"
+    ):
+        RayTrainer("auto", cluster.address, gpus=0.5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
@@ -65,36 +65,33 @@ def test_a_worker_is_taken_away_once() -> None:
     assert slots.size == 0
 
 
-@pytest.mark.parametrize(
-    ("out_of_memory", "text"), [(True, "VGG4 failed: out of memory"), (False, "VGG4 broke 3 workers")]
-)
-def test_a_candidate_that_breaks_its_workers_fails_after_three_and_others_go_on(
-    out_of_memory: bool, text: str
-) -> None:
+def losing(**how: bool) -> tuple[Callable[[TrainJob], Iterator[Item]], list[str]]:
+    """Lose the workers of seed 0, always; train the others."""
     lost: list[str] = []
 
     def run(job: TrainJob) -> Iterator[Item]:
         if job.request.seed == 0:
             lost.append(job.name)
-            raise WorkerLost(blames_job=True, out_of_memory=out_of_memory)
+            raise WorkerLost(**how)
         yield REPORT
 
+    return run, lost
+
+
+def test_a_candidate_that_exhausts_its_workers_memory_fails_and_others_go_on() -> None:
+    run, lost = losing(blames_job=True, out_of_memory=True)
     with Scripted(run) as trainer:
-        with pytest.raises(TrainingFailed, match=text) as caught:
+        with pytest.raises(TrainingFailed, match="VGG4 failed: out of memory") as caught:
             trainer.evaluate(request(seed=0))
         assert caught.value.reason == "TRAINING_FAILED"
         assert len(lost) == 3
         assert trainer.evaluate(request(seed=1)) == REPORT
 
 
-def test_machines_that_went_away_are_not_blamed_on_the_job() -> None:
-    lost: list[str] = []
-
-    def run(job: TrainJob) -> Iterator[Item]:
-        if len(lost) < 5:
-            lost.append(job.name)
-            raise WorkerLost(blames_job=False)
-        yield REPORT
-
+def test_a_candidate_that_takes_machine_after_machine_is_given_up_after_twelve() -> None:
+    run, lost = losing(blames_job=False, took_machine=True)
     with Scripted(run) as trainer:
-        assert trainer.evaluate(request()) == REPORT
+        with pytest.raises(TrainingFailed, match="VGG4 broke 12 workers"):
+            trainer.evaluate(request(seed=0))
+        assert len(lost) == 12
+        assert trainer.evaluate(request(seed=1)) == REPORT
