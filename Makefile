@@ -56,6 +56,7 @@ bench: $(READY) ## measure, and print what benchmarks/RESULTS.md records
 	$(BIN)/python -m benchmarks.stop_rule
 	$(BIN)/python -m benchmarks.analog
 	$(BIN)/python -m benchmarks.fine_tuning
+	$(BIN)/python -m benchmarks.trainer_overhead
 
 clean: ## remove the environment and caches; never a study
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

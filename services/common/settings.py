@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, PlainValidator, ValidationError
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.common.errors import InvalidRequest, Violation, one_of
@@ -17,6 +18,18 @@ from services.common.errors import InvalidRequest, Violation, one_of
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+def _count_or_auto(value: object) -> int | Literal["auto"]:
+    if value == "auto":
+        return "auto"
+    text = str(value)
+    if not (text.isdecimal() and int(text) >= 1):
+        raise PydanticCustomError("count_or_auto", "wanted a number of 1 or more, or auto")
+    return int(text)
+
+
+CountOrAuto = Annotated[int | Literal["auto"], PlainValidator(_count_or_auto)]
 
 
 class ServerSettings(BaseSettings):
@@ -68,10 +81,17 @@ class TrainerSettings(ServerSettings):
     ----------
     inline : bool
         Train one at a time in the service's own process, without Ray.
-    slots : int
-        Trainings at once, each in a Ray actor.
+    slots : int or "auto"
+        Trainings at once, each in a Ray actor; ``auto`` is as many as the cluster has room for, whatever
+        nodes join or leave.
+    threads : int
+        CPUs of a slot, one thread each.
+    gpus : float
+        GPUs of a slot: 1, a share of one, or 0 to train on the CPU.
     ray_address : str or None
         Ray cluster to join, ``auto`` for the one of this machine; None starts one of its own.
+    start_timeout_s : float
+        How long slots may take to be ready; afterwards, how long callers wait while there are none at all.
     data : Path
         Folder of the data sets' files: `services.trainer.data.registry` says what it holds.
     cache : str
@@ -89,7 +109,10 @@ class TrainerSettings(ServerSettings):
     health_port: Port = 50062
     metrics_port: Port = 9102
     inline: bool = False
-    slots: Count = 1
+    slots: CountOrAuto = 1
+    threads: Count = 1
+    gpus: Annotated[float, Field(ge=0, le=1)] = 0.0
+    start_timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 120.0
     ray_address: str | None = None
     data: Path = Path("data")
     cache: str = ""

@@ -12,7 +12,6 @@ from services.trainer.analog.report import judge
 from services.trainer.analog_types import AnalogReport, ChipDraw, OnChipRequest
 from services.trainer.build import build_module
 from services.trainer.data import Dataset
-from services.trainer.failing import failing_alone
 
 
 def judge_on_chips(
@@ -37,19 +36,18 @@ def judge_on_chips(
     InvalidRequest
         The network does not fit the chip.
     TrainingFailed
-        Fine-tuning diverged, or torch failed (memory, most often).
+        Fine-tuning diverged.
     """
     info, candidate = dataset.info, request.evaluation.candidate
-    with failing_alone(f"evaluation of {candidate} on chips"):
-        module = build_module(candidate, info.input_shape, info.classes)
-        module.load_state_dict(load(weights))
-        if request.fine_tune_epochs:
-            fine_tune(
-                module, dataset, request.analog, epochs=request.fine_tune_epochs, seed=request.seed, stop=stop
-            )
-        for item in judge(
-            module, dataset, request.analog, request.draws, request.seed, request.exact_draws, request.images
-        ):
-            if stop():
-                raise Cancelled(f"evaluation of {candidate} on chips was stopped")
-            yield item
+    module = build_module(candidate, info.input_shape, info.classes)
+    module.load_state_dict(load(weights))
+    if request.fine_tune_epochs:
+        fine_tune(
+            module, dataset, request.analog, epochs=request.fine_tune_epochs, seed=request.seed, stop=stop
+        )
+    for item in judge(
+        module, dataset, request.analog, request.draws, request.seed, request.exact_draws, request.images
+    ):
+        if stop():
+            raise Cancelled(f"evaluation of {candidate} on chips was stopped")
+        yield item

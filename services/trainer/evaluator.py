@@ -26,7 +26,7 @@ from services.trainer.cache import ResultCache
 from services.trainer.callers import Caller, OnDraw, OnEpoch, OnQueued
 from services.trainer.data import Dataset, Registry
 from services.trainer.identity import Identity, identify
-from services.trainer.jobs import ChipJob, Item, Job, Result, TrainJob, WorkerLost
+from services.trainer.jobs import ChipJob, Item, Job, OutOfMemory, Result, TrainJob, WorkerLost
 from services.trainer.requests import Evaluations
 from services.trainer.slots import Slots
 from services.trainer.types import (
@@ -43,6 +43,9 @@ from services.trainer.types import (
 QUEUE_LIMIT = 1024
 ATTEMPTS = 3
 """How often a job is started when it may be what breaks its workers."""
+
+MACHINES = 4
+"""Machines that may go away under a job for each of these attempts: it seldom is what broke them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +102,7 @@ class Evaluator(Closing, ABC):
     """
 
     device = "cpu"
+    threads = 1
 
     def __init__(self, **options: Unpack[Options]) -> None:
         self._datasets = options.get("datasets") or Registry()
@@ -304,7 +308,7 @@ class Evaluator(Closing, ABC):
 
     def _identify(self, request: EvaluationRequest) -> Identity:
         """Name an evaluation; what is wrong with it is refused before anything waits."""
-        return identify(request, self._datasets.load(request.dataset).info, self.device)
+        return identify(request, self._datasets.load(request.dataset).info, self.device, self.threads)
 
     def _learn(
         self,
@@ -367,7 +371,8 @@ class Evaluator(Closing, ABC):
         """Do a job on one worker after the other until none is lost; `make` makes it for each of them."""
         outcome: Literal["complete", "failed", "cancelled"] = "cancelled"
         begun: float | None = None
-        epochs = broken = 0
+        epochs = lost_workers = 0
+        broken, out_of_memory = 0.0, False
         data = self._datasets.load(dataset)
         job = make()
         try:
@@ -388,10 +393,14 @@ class Evaluator(Closing, ABC):
                                     return item
                                 hear(item)
                         except WorkerLost as lost:
-                            broken += lost.blames_job
+                            lost_workers += lost.blames_job or lost.took_machine
+                            broken += 1 if lost.blames_job else lost.took_machine / MACHINES
+                            out_of_memory |= lost.out_of_memory
                     job = make()  # there may be more to go on from
+                if out_of_memory:
+                    raise OutOfMemory.told_of(job)
                 raise TrainingFailed(
-                    f"{job} broke {ATTEMPTS} workers; it may need more memory than they have"
+                    f"{job} broke {lost_workers} workers; it may need more memory than they have"
                 )
         except EvaluationCancelled:
             raise

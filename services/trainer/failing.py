@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from services.common.errors import TrainingFailed
+from services.trainer.jobs import OutOfMemory
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +17,7 @@ _NO_MEMORY = ("out of memory", "allocate memory")
 
 @contextmanager
 def failing_alone(what: str) -> Iterator[None]:
-    """Raise TrainingFailed of `what` where torch or memory fails meanwhile; the log has the rest.
+    """Raise TrainingFailed of `what` where torch fails meanwhile, OutOfMemory where memory is short.
 
     The text of torch's errors may quote source paths and addresses: it stays in the log.
     """
@@ -24,7 +25,6 @@ def failing_alone(what: str) -> Iterator[None]:
         yield
     except (RuntimeError, MemoryError) as error:  # every error of torch is a RuntimeError
         log.exception("%s failed", what)
-        reason = type(error).__name__
         if isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
-            reason = "out of memory; a smaller network or batch_size needs less"
-        raise TrainingFailed(f"{what} failed: {reason}") from error
+            raise OutOfMemory.told_of(what) from error
+        raise TrainingFailed(f"{what} failed: {type(error).__name__}") from error

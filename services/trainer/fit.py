@@ -24,7 +24,6 @@ from services.common.errors import Cancelled, TrainingFailed
 from services.common.network_json import network_key
 from services.trainer.build import Dropout, build_module
 from services.trainer.checkpoint import BadCheckpoint, pack_checkpoint, pack_weights, unpack_checkpoint
-from services.trainer.failing import failing_alone
 from services.trainer.identity import computed_precision
 from services.trainer.resident import Draws, Resident
 from services.trainer.stopping import hopeless_frac
@@ -75,14 +74,13 @@ def train(
     InvalidCandidate
         A candidate that does not fit the data set's images.
     TrainingFailed
-        The loss is no longer finite, or torch failed (memory, most often).
+        The loss is no longer finite.
     """
-    with failing_alone(f"training of {request.candidate}"):
-        try:
-            yield from _train(request, data, resume, stop)
-        except BadCheckpoint as error:
-            log.warning("training of %s begins again: %s", request.candidate, error)
-            yield from _train(request, data, None, stop)
+    try:
+        yield from _train(request, data, resume, stop)
+    except BadCheckpoint as error:
+        log.warning("training of %s begins again: %s", request.candidate, error)
+        yield from _train(request, data, None, stop)
 
 
 def _train(

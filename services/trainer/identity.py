@@ -34,7 +34,7 @@ class Identity:
     evaluation: str
 
 
-def identify(request: EvaluationRequest, data: DatasetInfo, device: str) -> Identity:
+def identify(request: EvaluationRequest, data: DatasetInfo, device: str, threads: int = 1) -> Identity:
     """Name an evaluation.
 
     Candidates of one network and one dropout are one training. Neither the request's id nor what is done
@@ -46,6 +46,8 @@ def identify(request: EvaluationRequest, data: DatasetInfo, device: str) -> Iden
     data : DatasetInfo
     device : str
         ``cpu`` or ``cuda``.
+    threads : int
+        Of the CPU: sums round by their number.
 
     Raises
     ------
@@ -64,6 +66,8 @@ def identify(request: EvaluationRequest, data: DatasetInfo, device: str) -> Iden
         "device": device,
         "torch": version("torch"),
     }
+    if threads != 1 and device == "cpu":  # names of results of one thread are as they always were
+        shared["threads"] = threads
     return Identity(
         network_key=key,
         trunk=_digest(shared),

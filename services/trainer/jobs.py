@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from services.common.errors import TrainingFailed
 from services.trainer.analog_types import AnalogReport, ChipDraw, OnChipRequest
 from services.trainer.types import AccuracyReport, Checkpoint, EpochReport, EvaluationRequest, Weights
 
@@ -71,8 +72,21 @@ class WorkerLost(Exception):
     ----------
     blames_job : bool
         Whether the job may be what broke it; a machine that went away was not broken by a job.
+    out_of_memory : bool
+        Whether it was ended because its machine had no memory left.
+    took_machine : bool
+        Whether its machine went away while it did the job.
     """
 
-    def __init__(self, blames_job: bool) -> None:
+    def __init__(self, blames_job: bool, out_of_memory: bool = False, took_machine: bool = False) -> None:
         super().__init__("worker lost")
-        self.blames_job = blames_job
+        self.blames_job, self.out_of_memory, self.took_machine = blames_job, out_of_memory, took_machine
+
+
+class OutOfMemory(TrainingFailed):
+    """A job asked for more memory than there is."""
+
+    @classmethod
+    def told_of(cls, what: object) -> OutOfMemory:
+        """Say it of a job."""
+        return cls(f"{what} failed: out of memory; a smaller network or batch_size needs less")

@@ -237,4 +237,11 @@ def _evaluator(settings: TrainerSettings, metrics: TrainerMetrics) -> Evaluator:
         return InlineTrainer(**options)
     from services.trainer.pool import RayTrainer
 
-    return RayTrainer(settings.slots, settings.ray_address, **options)
+    return RayTrainer(
+        settings.slots,
+        settings.ray_address,
+        threads=settings.threads,
+        gpus=settings.gpus,
+        start_timeout_s=settings.start_timeout_s,
+        **options,
+    )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-from services.common.errors import Overloaded
+from services.common.errors import Overloaded, Unavailable
 from services.trainer.callers import Caller
 
 W = TypeVar("W")
@@ -28,6 +28,7 @@ class Slots(Generic[W]):
         self._idle: deque[W] = deque()
         self._busy: list[W] = []
         self._waiting: deque[object] = deque()
+        self._refusal = ""
         self._changed = threading.Condition()
 
     @property
@@ -54,15 +55,23 @@ class Slots(Generic[W]):
     def add(self, worker: W) -> None:
         """Offer a worker."""
         with self._changed:
+            self._refusal = ""
             self._idle.append(worker)
             self._changed.notify_all()
 
-    def remove(self, worker: W) -> None:
-        """Take a worker away; one that is lent does not come back. Twice is once."""
+    def remove(self, worker: W) -> bool:
+        """Take a worker away; one that is lent does not come back. False if it was not there."""
         with self._changed:
-            for workers in (self._idle, self._busy):
-                if worker in workers:
-                    workers.remove(worker)
+            holders = [workers for workers in (self._idle, self._busy) if worker in workers]
+            for workers in holders:
+                workers.remove(worker)
+            self._changed.notify_all()
+            return bool(holders)
+
+    def refuse(self, why: str) -> None:
+        """Raise Unavailable for whoever waits, and at once for whoever comes, until a worker is added."""
+        with self._changed:
+            self._refusal = why
             self._changed.notify_all()
 
     def wait_until_unused(self, timeout_s: float) -> bool:
@@ -80,6 +89,8 @@ class Slots(Generic[W]):
             As many wait as may.
         ImcnasError
             What the caller was stopped with.
+        Unavailable
+            There is no worker, and callers are refused until one comes.
         """
         worker = self._next(caller, again)
         try:
@@ -99,6 +110,8 @@ class Slots(Generic[W]):
             (self._waiting.appendleft if again else self._waiting.append)(me)
             try:
                 while not (self._idle and self._waiting[0] is me) and not caller.stopped:
+                    if self._refusal:
+                        raise Unavailable(self._refusal)
                     caller.queued(self._waiting.index(me))
                     self._changed.wait()
                 caller.check()

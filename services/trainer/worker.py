@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import torch
 
-from services.trainer.chips import judge_on_chips
 from services.trainer.data import Dataset
+from services.trainer.failing import failing_alone
 from services.trainer.fit import train
 from services.trainer.jobs import Item, Job, TrainJob
 from services.trainer.resident import Resident
@@ -41,15 +41,18 @@ class Worker:
         """Bring a data set to the device."""
         if len(self._resident) >= MAX_RESIDENT:
             del self._resident[next(iter(self._resident))]
-        self._resident[dataset.info.fingerprint] = Resident(dataset, self._device)
+        with failing_alone(f"attaching {dataset.info.name}"):
+            self._resident[dataset.info.fingerprint] = Resident(dataset, self._device)
 
     def run(self, job: Job, fingerprint: str) -> Generator[Item]:
         """Do a job on an attached data set; ends with its result.
 
         Raises
         ------
+        OutOfMemory
+            There was no memory for it.
         TrainingFailed
-            The loss is no longer finite, or torch failed.
+            The loss is no longer finite, or torch failed otherwise.
         Cancelled
             `stop` was called meanwhile.
         """
@@ -58,10 +61,13 @@ class Worker:
         def stop() -> bool:
             return self._stopped == job.name
 
-        with _threads(self._threads):
+        with _threads(self._threads), failing_alone(str(job)):
             if isinstance(job, TrainJob):
                 yield from train(job.request, data, resume=job.resume, stop=stop)
             else:
+                # numba and scipy: 60 MB, which workers that only train do without
+                from services.trainer.chips import judge_on_chips
+
                 yield from judge_on_chips(job.request, job.weights, data.dataset, stop)
 
     def stop(self, job: str) -> None:

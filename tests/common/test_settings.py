@@ -44,6 +44,21 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_variable(monkeypatch: pytes
     assert "'many'" in str(caught.value)
 
 
+def test_slots_are_a_number_or_auto(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMCNAS_TRAINER_SLOTS", "12")
+    monkeypatch.setenv("IMCNAS_TRAINER_GPUS", "0.25")
+    settings = read_settings(TrainerSettings)
+    assert (settings.slots, settings.threads, settings.gpus) == (12, 1, 0.25)
+    monkeypatch.setenv("IMCNAS_TRAINER_SLOTS", "auto")
+    assert read_settings(TrainerSettings).slots == "auto"
+    for wrong in ("0", "-1", "1.5", "all", ""):
+        monkeypatch.setenv("IMCNAS_TRAINER_SLOTS", wrong)
+        with pytest.raises(
+            InvalidRequest, match=r"IMCNAS_TRAINER_SLOTS: got .*: wanted a number of 1 or more, or auto"
+        ):
+            read_settings(TrainerSettings)
+
+
 def test_settings_never_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         read_settings(OracleSettings).port = 1

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from services.common.errors import Cancelled, ImcnasError, TrainingFailed
+from services.trainer.data import load_dataset
 from services.trainer.failing import failing_alone
+from services.trainer.jobs import TrainJob
+from services.trainer.worker import Worker
+from tests.trainer.evaluators import request
 
 
 def fail(error: BaseException) -> ImcnasError:
@@ -34,3 +40,15 @@ def test_another_error_is_named_by_its_class_and_quotes_no_path() -> None:
 
 def test_what_is_meant_for_the_caller_passes() -> None:
     assert isinstance(fail(Cancelled("stopped")), Cancelled)
+
+
+def test_an_error_of_torch_is_a_failed_training_that_names_it_and_logs_its_text(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    data = load_dataset("digits")
+    worker = Worker()
+    worker.attach(replace(data, labels=data.labels[:, None]))
+    with pytest.raises(TrainingFailed) as caught:
+        list(worker.run(TrainJob(name="job", request=request()), data.info.fingerprint))
+    assert caught.value.message == "training of VGG4 failed: RuntimeError"
+    assert str(caught.value.__cause__) in caplog.text

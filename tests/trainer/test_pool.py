@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -16,10 +17,11 @@ from uuid import uuid4
 import pytest
 import ray
 
-from services.common.errors import Cancelled, TrainingFailed, Unavailable
+from services.common.errors import Cancelled, InvalidRequest, TrainingFailed, Unavailable
 from services.trainer.evaluator import Ended
 from services.trainer.inline import InlineTrainer
-from services.trainer.pool import RayTrainer, _connect
+from services.trainer.pool import RayTrainer
+from services.trainer.ray_connect import connect
 from services.trainer.types import EpochReport, TrainRecipe
 from tests.trainer.evaluators import learnt, request
 
@@ -30,7 +32,7 @@ LONG = TrainRecipe(name="long", epochs=10_000)
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[RayTrainer]:
-    _connect(None, 4)  # two CPUs more than the module's trainer takes
+    connect(None, 4)  # two CPUs more than the module's trainer takes
     with RayTrainer(2) as trainer:
         yield trainer
     ray.shutdown()
@@ -71,6 +73,12 @@ def test_epochs_arrive_while_the_training_goes_on(pool: RayTrainer) -> None:
     assert pool.evaluate(request()).accuracy_frac > 0  # the slot is free again
 
 
+def wait_for_workers(pool: RayTrainer) -> None:
+    """Wait until both are there, as after some were killed; the test's timeout bounds it."""
+    while len(pool.worker_pids) < 2:
+        Event().wait(0.05)
+
+
 def kill_workers(pool: RayTrainer) -> None:
     for pid in pool.worker_pids:
         with suppress(ProcessLookupError):  # killed by the epoch before
@@ -81,6 +89,7 @@ def test_a_worker_killed_in_a_training_is_replaced_and_the_result_is_the_same(
     pool: RayTrainer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     recipe = TrainRecipe(name="short", epochs=4)
+    wait_for_workers(pool)
     undisturbed = pool.evaluate(request("VGG8", recipe=recipe))
     restarts = pool.restarts
     told: list[int] = []
@@ -105,8 +114,7 @@ def test_a_candidate_that_breaks_every_worker_fails_and_others_go_on(pool: RayTr
 
 
 def test_a_failing_candidate_fails_alone_and_its_worker_lives_on(pool: RayTrainer) -> None:
-    with ThreadPoolExecutor(2) as threads:  # both workers are there
-        list(threads.map(pool.evaluate, [request(seed=seed) for seed in range(2)]))
+    wait_for_workers(pool)
     before = (pool.worker_pids, pool.restarts)
     # Weight decay beyond 1 a step makes every weight grow without end.
     diverges = TrainRecipe(name="diverges", epochs=50, learning_rate=10, weight_decay=0.99)
@@ -146,11 +154,40 @@ def test_closing_cancels_who_trains_and_who_waits(pool: RayTrainer) -> None:
 
 
 def test_a_cluster_without_room_is_unavailable_and_says_why(pool: RayTrainer) -> None:
-    with pytest.raises(Unavailable, match="needs 3 free CPUs"):
+    with pytest.raises(Unavailable, match=r"of 3 slots .* needs 1 CPU, and . of 4 CPUs are free"):
         RayTrainer(3, start_timeout_s=3)
 
 
+def test_a_candidate_without_memory_fails_alone_and_its_worker_is_replaced(pool: RayTrainer) -> None:
+    with RayTrainer(1) as trainer:
+        (pid,) = trainer.worker_pids
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + 32 * 2**20  # the weights of the candidate take 39 MB
+        resource.prlimit(pid, resource.RLIMIT_AS, (limit, limit))
+        with pytest.raises(TrainingFailed, match="training of VGG1024-VGG1024 failed: out of memory"):
+            trainer.evaluate(request("VGG1024-VGG1024"))
+        assert trainer.evaluate(request()).accuracy_frac > 0
+        assert trainer.restarts == 1
+        assert trainer.worker_pids != (pid,)
+
+
+def test_a_machine_without_the_gpus_that_are_wanted_is_refused_at_once() -> None:
+    code = "from services.trainer.pool import RayTrainer; RayTrainer(1, gpus=0.5)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "a slot needs 1 CPU and 0.5 GPU, and 1 of 1 CPUs and 0 of 0 GPUs are free" in done.stderr
+
+
+def test_slots_threads_and_gpus_out_of_range_are_refused_by_name() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        RayTrainer(0, threads=0, gpus=2)
+    assert [v.field for v in caught.value.violations] == ["slots", "threads", "gpus"]
+
+
 def test_a_pool_knows_its_versions_without_importing_torch(pool: RayTrainer) -> None:
+    wait_for_workers(pool)
     info = pool.info()
     assert info.ray_version == ray.__version__
     assert (info.slots, info.device) == (2, "cpu")
