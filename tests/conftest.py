@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from services.common.rpc.server import Ports, RpcServer
+from tests.postgres import Postgres, missing
 
 settings.register_profile("imcnas", deadline=None)  # time never decides a test
 settings.load_profile("imcnas")
@@ -35,6 +36,16 @@ class Host:
         ports: Ports = self.submit(server.start()).result(timeout=30)
         self.servers.append(server)
         return ports
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL, started when the first test asks for it."""
+    if missing():
+        pytest.skip(missing())
+    server = Postgres()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="module")

@@ -32,9 +32,8 @@ from services.cli import (
     sweep,
     train,
 )
+from services.cli.exits import PIPE
 from services.common.errors import ImcnasError
-
-EXIT_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
 
 
 class _OutputError(Exception):
@@ -123,7 +122,7 @@ def main() -> None:
         # Python flushes once more as it ends; what is left has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):  # the reader of our output, such as `head`, has gone
-            sys.exit(EXIT_PIPE)
+            sys.exit(PIPE)
         print(f"imcnas: input or output failed: {error}", file=sys.stderr)
         sys.exit(2)
 

@@ -3,13 +3,38 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from services.common.errors import InvalidRequest, violation
 from services.common.layers import Bits, Shape
 
 if TYPE_CHECKING:
+    from services.hw_oracle.client import HwOracle
     from services.trainer.data import Registry
+
+STORE = "studies.sqlite"
+"""File of the studies, in their folder."""
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
+"""Argument of every command whose answer programs can read."""
+
+OracleAt = Annotated[str, typer.Option(help="Ask a running oracle, host:port, instead.")]
+"""Argument of every command that asks an oracle; `open_oracle` opens it."""
+
+
+@contextmanager
+def open_oracle(address: str) -> Iterator[HwOracle]:
+    """Give the oracle at an address, which answers, or without one that in this process."""
+    from services.hw_oracle.client import HwOracle
+
+    with HwOracle(address or None) as oracle:
+        if address:
+            oracle.info()
+        yield oracle
 
 
 def parse_image(text: str) -> Shape:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from services.cli.arguments import AsJson
 from services.common.errors import InvalidChip, InvalidRequest, Violation, violation
 
 app = typer.Typer(
@@ -59,7 +60,7 @@ def list_presets() -> None:
 @app.command("show")
 def show(
     chip: Annotated[str, CHIP],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show every field of a chip, what differs from the default chip, and what follows.
 

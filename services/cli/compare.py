@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from services.cli.arguments import AsJson, OracleAt, open_oracle
 from services.cli.json_rows import error_row
 from services.cli.networks import Classes, Files, Form, Format, Image, Widths, read_files
 from services.common.errors import ImcnasError, InvalidRequest, violation
@@ -27,11 +28,11 @@ def command(
     chips: Annotated[
         list[str] | None, typer.Option("--chip", help="As in evaluate; more than one for one network.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+    as_json: AsJson = False,
     image: Image = "",
     classes: Classes = 10,
     bits: Widths = "9",
-    oracle: Annotated[str, typer.Option(help="Ask a running oracle, host:port, instead.")] = "",
+    oracle: OracleAt = "",
 ) -> None:
     """Compare networks on one chip, or one network on several chips.
 
@@ -49,7 +50,6 @@ def command(
     """
     from services.cli.compare_table import Subject, show_comparison
     from services.cli.console import CONSOLE
-    from services.hw_oracle.client import HwOracle
     from services.hw_oracle.derived import derive
     from services.hw_oracle.describe import NOT_MODELLED
 
@@ -69,9 +69,7 @@ def command(
         )
     subjects: list[Subject] = []
     failures: list[dict[str, Any]] = []
-    with HwOracle(oracle or None) as hardware:
-        if oracle:
-            hardware.info()  # it answers
+    with open_oracle(oracle) as hardware:
         for item, (chip_name, chip) in product(named, configs.items()):
             name = item.name if len(configs) == 1 else f"{item.name} on {Path(chip_name).name}"
             try:

@@ -9,7 +9,8 @@ from string import ascii_uppercase
 from rich.console import Console
 from rich.text import Text
 
-from services.cli.cost_table import plain_table, three_digits
+from services.cli.cost_table import three_digits
+from services.cli.tables import plain_table, print_table
 from services.common.layers import LayerList
 from services.common.units import format_area, format_energy, format_latency, format_power
 from services.hw_oracle.align import Row, align, alike
@@ -76,7 +77,7 @@ def show_comparison(console: Console, subjects: Sequence[Subject]) -> None:
     table = plain_table("", *_headings(letters))
     for label, key, written in _TOTALS:
         table.add_row(label, *_cells([each[key] for each in every], written))
-    console.print(table)
+    print_table(console, table)
     networks = [subject.network for subject in subjects]
     rows, same = align(networks), alike(networks)
     console.print(f"\nLayers aligned {'by index' if same else 'by kind; – where a network has none'}.")
@@ -93,7 +94,7 @@ def show_comparison(console: Console, subjects: Sequence[Subject]) -> None:
                 for subject, index in zip(subjects, row, strict=True)
             ]
             table.add_row(*_names(networks, row, same), *_cells(found, written))
-        console.print(table)
+        print_table(console, table)
 
 
 def _headings(letters: Sequence[str]) -> list[str]:

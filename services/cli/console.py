@@ -11,14 +11,24 @@ WIDE = 160
 """Width of output that goes to a file or a pipe: nothing is broken that a program may read."""
 
 
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Pass on what is being handled; Rich itself exits with 1."""
-        raise
+def _open_closed() -> None:
+    """Let what is written go nowhere where a caller closed a stream, as the shell's >&- does."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, number)  # or the next file that is opened would take its place
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
 
 
-CONSOLE = _Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE)
-MESSAGES = _Console(stderr=True, highlight=False)
+def _pass_on(self: Console) -> None:
+    """Pass on the broken pipe that is being handled; Rich itself exits with 1."""
+    raise
+
+
+_open_closed()
+Console.on_broken_pipe = _pass_on  # type: ignore[method-assign]  # Typer has consoles of its own
+CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE)
+MESSAGES = Console(stderr=True, highlight=False)
 
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from services.cli.arguments import AsJson
 from services.cli.console import CONSOLE, MESSAGES
 from services.common.errors import InvalidDataset, InvalidRequest, NotFound, Violation
 
@@ -38,11 +39,10 @@ For example:
 NAME = typer.Argument(
     metavar="NAME", help="Name of a data set, or KIND:PATH: cifar10:, asl:, ckplus:, folder: or npz:."
 )
-AS_JSON = typer.Option("--json", help="JSON, for programs.")
 
 
 @app.command("list")
-def list_datasets(as_json: Annotated[bool, AS_JSON] = False) -> None:
+def list_datasets(as_json: AsJson = False) -> None:
     """Name the data sets with their images, classes and parts, or how to get them.
 
     Those whose files are there are read: seconds for the large ones.
@@ -87,7 +87,7 @@ def check(
     figure: Annotated[
         Path | None, typer.Option(help="Write a contact sheet (PNG): images of each class and part.")
     ] = None,
-    as_json: Annotated[bool, AS_JSON] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Read a data set and report classes, balance, normalisation and leaks between its parts.
 

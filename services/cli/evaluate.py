@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from services.cli.arguments import AsJson, OracleAt, open_oracle
 from services.cli.json_rows import error_row, report_row, terms_row
 from services.cli.networks import Classes, Files, Form, Format, Image, Named, Widths, read_files
 from services.common.errors import ImcnasError, InvalidRequest, Violation
@@ -38,11 +39,11 @@ def command(
     floorplan: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw where each layer is (.png, .svg, .pdf).")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")] = False,
+    as_json: AsJson = False,
     image: Image = "",
     classes: Classes = 10,
     bits: Widths = "9",
-    oracle: Annotated[str, typer.Option(help="Ask a running oracle, host:port, instead.")] = "",
+    oracle: OracleAt = "",
 ) -> None:
     """Tell the latency, energy, area and power of networks on a chip.
 
@@ -70,7 +71,6 @@ def command(
       make_networks | imcnas evaluate - --json     from another program
     """
     from services.cli.figures import FigureFiles
-    from services.hw_oracle.client import HwOracle
 
     config = load_chip(chip)
     named = read_files(files, form, image, classes, bits)
@@ -80,9 +80,7 @@ def command(
         wanted = "--explain, --timeline and --floorplan work in this process; leave out --oracle"
         raise InvalidRequest.of(Violation("--oracle", wanted))
     failed = False
-    with HwOracle(oracle or None) as hardware:
-        if oracle:
-            hardware.info()  # it answers
+    with open_oracle(oracle) as hardware:
         for name, result in _evaluate(named, hardware, config, explain):
             failed |= isinstance(result, ImcnasError)
             if as_json:

@@ -21,8 +21,9 @@ from services.searcher.events import (
     TrialFinished,
     TrialStarted,
 )
-from services.searcher.objective import UNITS, best_trial
-from services.searcher.types import Objective, Trial, TrialState
+from services.searcher.objective import parse_objective
+from services.searcher.ranking import best_trial
+from services.searcher.types import Trial, TrialState
 
 
 class View(Protocol):
@@ -67,14 +68,14 @@ class _Progress:
         self.trials: dict[int, Trial] = {}
         self.running: dict[int, tuple[Trial, int]] = {}
         self.wanted = self.epochs = 0
-        self.objective = Objective.ACCURACY
+        self.unit = ""
         self.finished_before = 0
         self.started = time.monotonic()
 
     def __call__(self, event: Event) -> None:
         match event:
             case SearchStarted():
-                self.wanted, self.objective = event.trials_wanted, event.config.objective
+                self.wanted, self.unit = event.trials_wanted, parse_objective(event.config.objective).unit
                 self.epochs = event.config.recipe.epochs
                 self.trials = {t.number: t for t in event.trials if t.state is not TrialState.RUNNING}
                 self.finished_before = len(self.trials)
@@ -112,7 +113,7 @@ class _Progress:
         best = self.best()
         if best is None or best.fitness is None:
             return "none yet"
-        return f"{best.fitness:.4g} {UNITS[self.objective]}  {result_line(best)}"
+        return f"{best.fitness:.4g} {self.unit}  {result_line(best)}"
 
     def remaining_text(self) -> str:
         """Time left at the mean pace of this run, once a trial has finished in it."""

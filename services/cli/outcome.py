@@ -6,9 +6,13 @@ from rich.console import Console
 from rich.table import Table
 
 from services.common.units import format_area, format_energy, format_latency
-from services.searcher.objective import UNITS
+from services.searcher.objective import ACCURACY, parse_objective
+from services.searcher.ranking import front_of
 from services.searcher.types import StudyStatus, Trial
 from services.trainer.types import AccuracyReport
+
+FITNESS = 4
+"""Its column."""
 
 
 def show_outcome(console: Console, status: StudyStatus) -> None:
@@ -21,15 +25,19 @@ def show_outcome(console: Console, status: StudyStatus) -> None:
     if status.best is None or status.best.accuracy is None:
         console.print(status.failure or "No trial is complete yet.", markup=False)
         return
-    unit = f" {UNITS[config.objective]}" if UNITS[config.objective] else ""
+    objective = parse_objective(config.objective)
+    unit = f" {objective.unit}" if objective.unit else ""
     best_number = status.best.number
     rows = [_row(t, t.accuracy, t.number == best_number) for t in status.front if t.accuracy]
     names = ["network", "accuracy", "latency", "energy", f"fitness{unit}", "area", "tiles"]
+    if objective.text == ACCURACY or objective.front:  # it is the accuracy
+        del names[FITNESS]
+        rows = [row[:FITNESS] + row[FITNESS + 1 :] for row in rows]
     # A narrow terminal gets fewer columns: a name that is broken can be neither read nor copied.
-    shown = 7 if console.width >= 100 else 5 if console.width >= 80 else 4
+    shown = len(names) if console.width >= 100 else 5 if console.width >= 80 else 4
     table = Table(
         *names[:shown], box=None, padding=(0, 2, 0, 0), pad_edge=False, title_justify="left",
-        title="Pareto front of accuracy, latency and energy",
+        title=f"Pareto front of {', '.join(front_of(config).front)}",
     )  # fmt: skip
     for column in table.columns:
         column.no_wrap = True
@@ -40,8 +48,9 @@ def show_outcome(console: Console, status: StudyStatus) -> None:
         table.add_row(*row[:shown])
     console.print(table)
     best = status.best
+    title = "Most accurate" if objective.front else f"Best by {objective.text}"
     console.print(
-        f"\nBest by {config.objective.value}: [bold green]{best.candidate}[/bold green]"
+        f"\n{title}: [bold green]{best.candidate}[/bold green]"
         f" ({best.fitness:.4g}{unit}), accuracy {best.accuracy.accuracy_frac:.3f}"
         f" ± {best.accuracy.accuracy_stderr_frac:.3f} on {best.accuracy.validation_images} validation images"
         if best.accuracy

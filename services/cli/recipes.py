@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from services.cli.arguments import AsJson
 from services.common.errors import InvalidRequest
 
 app = typer.Typer(
@@ -49,7 +50,7 @@ def list_presets() -> None:
 @app.command("show")
 def show(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A preset, or a .toml file.")],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show every field of a recipe, and the default where it differs.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli.console import CONSOLE
+from services.cli.stores import StoreOption, existing_store
 
 if TYPE_CHECKING:
     from services.searcher.page.view import StudyView
@@ -22,6 +23,7 @@ def command(
         list[str] | None, typer.Argument(metavar="STUDY...", help="Names; left out, the studies there are.")
     ] = None,
     runs: Annotated[Path, RUNS] = Path("runs"),
+    store: StoreOption = "",
     out: Annotated[
         Path | None, typer.Option(help="Folder to write to (RUNS/STUDY; of several RUNS/STUDY+STUDY).")
     ] = None,
@@ -44,17 +46,17 @@ def command(
     """
     from functools import partial
 
-    from services.cli.studies import list_studies, open_store, study_and_trials
+    from services.cli.studies import list_studies, study_and_trials
 
     if not studies:
-        list_studies(runs)
+        list_studies(runs, store)
         return
     names = list(dict.fromkeys(studies))
     views = []
-    with open_store(runs) as store:
+    with existing_store(store, runs) as opened:
         for name in names:
-            record, status, trials = study_and_trials(store, name)
-            views.append(view_of(status, trials, partial(store.trial, record)))
+            record, status, trials = study_and_trials(opened, name)
+            views.append(view_of(status, trials, partial(opened.trial, record)))
     if len(views) == 1:
         write_and_show(views[0], out or runs / views[0].config.name)
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -13,20 +12,35 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from services.cli.arguments import STORE, find_dataset, open_oracle
 from services.cli.console import MESSAGES
+from services.cli.exits import INTERRUPTED
+from services.cli.search_settings import (
+    DEFAULT_RECIPE,
+    checked,
+    choices,
+    default_name,
+    enqueued,
+    front_within,
+    hardware_limits,
+    stored_status,
+)
+from services.cli.stores import StoreOption
 from services.common.errors import ImcnasError, InvalidRequest, Violation, violation
+from services.common.units import parse_count
+from services.hw_oracle.chips import DEFAULT
 from services.searcher.types import Strategy, StudyConfig, StudyState, TrainingLimits
 
 if TYPE_CHECKING:
     from services.searcher.loop import StopSignal
+    from services.searcher.rows import StudyRecord
     from services.searcher.store import Store
     from services.searcher.types import StudyStatus
 
-EXIT_INTERRUPTED = 130
-STORE = "studies.sqlite"
-DEFAULT_RECIPE, DEFAULT_CHIP = "quick", "mnsim2_default"
 MAX_HOURS_UNASKED = 24.0
 SERVICES = "On other machines"
+WARM = "A warm start"
+LIMITS = "Limits: what is over one is never trained"
 
 
 def command(
@@ -35,27 +49,55 @@ def command(
     ] = "digits-hard",
     space: Annotated[str, typer.Option(help="Search space: small, paper, or a .toml file.")] = "small",
     objective: Annotated[
-        str, typer.Option(help="accuracy, accuracy/latency or accuracy/energy.")
+        str,
+        typer.Option(
+            help="accuracy, accuracy/latency, accuracy/energy, or any expression of these and of area, "
+            "average_power, tiles, params, macs; or a front: pareto(accuracy,latency,energy)."
+        ),
     ] = "accuracy/latency",
     trials: Annotated[int, typer.Option(min=1, help="Trainings in the study; raise it to go on.")] = 30,
     workers: Annotated[int, typer.Option(min=1, max=1024, help="Trainings at once, one core each.")] = 1,
     study: Annotated[str, typer.Option(help="Name of the study; made from the settings if left out.")] = "",
     runs: Annotated[Path, typer.Option(help="Folder of the studies and their reports.")] = Path("runs"),
+    store: StoreOption = "",
     seed: Annotated[int, typer.Option(help="Same seed and one worker: the same search.")] = 0,
     strategy: Annotated[
-        Strategy, typer.Option(help="Who proposes: Hyperopt's TPE, or chance.")
+        Strategy, typer.Option(help="Who proposes: Hyperopt's TPE, evolution, or chance.")
     ] = Strategy.TPE,
-    startup_trials: Annotated[int, typer.Option(help="Random trials before TPE models anything.")] = 10,
+    startup_trials: Annotated[int, typer.Option(help="Random trials before it learns from any.")] = 10,
     recipe: Annotated[
         str, typer.Option(help="How candidates are trained: a preset (imcnas recipes list), or a .toml file.")
     ] = DEFAULT_RECIPE,
-    chip: Annotated[str, typer.Option(help="Chip: a preset, or a .toml or MNSIM .ini file.")] = DEFAULT_CHIP,
-    max_macs: Annotated[
-        int, typer.Option(min=0, help="Never train more MACs than this (0: no limit).")
-    ] = 300_000_000,
+    chip: Annotated[str, typer.Option(help="Chip: a preset, or a .toml or MNSIM .ini file.")] = DEFAULT,
+    max_latency: Annotated[
+        str, typer.Option(help="Of one inference, such as 2ms.", rich_help_panel=LIMITS)
+    ] = "",
+    max_energy: Annotated[
+        str, typer.Option(help="Of one inference, such as 30uJ.", rich_help_panel=LIMITS)
+    ] = "",
+    max_area: Annotated[str, typer.Option(help="Such as 60mm2.", rich_help_panel=LIMITS)] = "",
+    max_power: Annotated[
+        str, typer.Option(help="Of all modules at once, such as 8W.", rich_help_panel=LIMITS)
+    ] = "",
+    max_average_power: Annotated[
+        str, typer.Option(help="Energy over latency, such as 40mW.", rich_help_panel=LIMITS)
+    ] = "",
+    max_tiles: Annotated[str, typer.Option(help="Such as 64.", rich_help_panel=LIMITS)] = "",
     max_params: Annotated[
-        int, typer.Option(min=0, help="... nor more parameters (0: no limit).")
-    ] = 10_000_000,
+        str, typer.Option(help="Weights and biases, such as 1M (0: no limit).", rich_help_panel=LIMITS)
+    ] = "10M",
+    max_macs: Annotated[
+        str, typer.Option(help="Of one inference, such as 300M (0: no limit).", rich_help_panel=LIMITS)
+    ] = "300M",
+    enqueue: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Blocks to evaluate first, such as VGG16-RES32; may be repeated.", rich_help_panel=WARM
+        ),
+    ] = None,
+    from_study: Annotated[
+        str, typer.Option("--from", help="Study whose front is evaluated first.", rich_help_panel=WARM)
+    ] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Start even if it may take more than a day.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show the result only.")] = False,
     ray: Annotated[
@@ -80,31 +122,50 @@ def command(
 
       imcnas search --objective accuracy/energy --trials 60 --workers 2
 
+      imcnas search --objective "pareto(accuracy,latency)" --max-energy 5uJ
+
+      imcnas search --strategy evolution --from STUDY --enqueue VGG16-RES32
+
       imcnas search --oracle host:50051 --trainer host:50061
     """
-    if searcher and (oracle or trainer or ray or workers != 1):
-        text = "the searcher has an oracle, a trainer and workers of its own; leave out "
-        raise InvalidRequest.of(Violation("--searcher", text + "--oracle, --trainer, --ray and --workers"))
+    if searcher and (oracle or trainer or ray or store or workers != 1):
+        text = "the searcher has an oracle, a trainer, workers and a store of its own; leave out "
+        options = "--oracle, --trainer, --ray, --workers and --store"
+        raise InvalidRequest.of(Violation("--searcher", text + options))
     from services.searcher.loop import StopSignal
     from services.searcher.store import Store
 
-    wanted = _choices(space, objective, strategy, chip, recipe, seed, startup_trials, max_macs, max_params)
-    store = None if searcher else Store(runs / STORE)
+    limits = {
+        "latency_ns": max_latency, "energy_nj": max_energy, "area_um2": max_area, "power_w": max_power,
+        "average_power_w": max_average_power, "tiles": max_tiles,
+    }  # fmt: skip
+    limits = {name: text for name, text in limits.items() if text}
+    training = TrainingLimits(
+        max_macs=parse_count(max_macs, "--max-macs") or None,
+        max_params=parse_count(max_params, "--max-params") or None,
+    )
+    wanted = choices(space, objective, strategy, chip, recipe, seed, startup_trials)
+    wanted |= {"limits": training, "hardware_limits": hardware_limits(limits)}
+    wanted["enqueued"] = enqueued(enqueue or (), wanted["space"])
+    opened = None if searcher else Store(store or runs / STORE)
     stop = StopSignal()
     try:
         with ExitStack() as stack:
             stack.callback(_leave_if_abandoned, stop)
             source, named = _source(stack, searcher, trainer, ray, workers, dataset, runs)
             data = source.dataset(named)
-            name = study or _default_name(data.name, space, chip, recipe, wanted)
-            config = StudyConfig(name=_checked(name), dataset=data, **wanted)
-            if store is None:
+            if from_study:
+                other = source.status(from_study) if opened is None else stored_status(opened, from_study)
+                wanted["enqueued"] += front_within(other, wanted["space"])
+            name = study or default_name(data.name, space, chip, recipe, wanted, limits)
+            config = StudyConfig(name=checked(name), dataset=data, **wanted)
+            if opened is None:
                 _watch(source, config, trials, runs, quiet)
             else:
-                _run(stack, config, trials, workers, runs, quiet, oracle, source, store, stop, yes)
+                _run(stack, config, trials, workers, runs, quiet, oracle, source, opened, stop, yes)
     except KeyboardInterrupt:
         MESSAGES.print("Stopped by Ctrl-C; what was finished is kept, and the same command goes on")
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _leave_if_abandoned(stop: StopSignal) -> None:
@@ -112,7 +173,7 @@ def _leave_if_abandoned(stop: StopSignal) -> None:
     if stop.abandoned:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(EXIT_INTERRUPTED)
+        os._exit(INTERRUPTED)
 
 
 def _source(
@@ -132,7 +193,6 @@ def _source(
         from services.trainer.client import Trainer
 
         return stack.enter_context(Trainer(trainer)), dataset
-    from services.cli.arguments import find_dataset
     from services.cli.evaluations import RESULTS, embedded_artifacts, embedded_cache
     from services.trainer.evaluator import Options
 
@@ -162,47 +222,6 @@ def _source(
     return stack.enter_context(InlineTrainer(**options)), name
 
 
-def _choices(
-    space: str, objective: str, strategy: Strategy, chip: str, recipe: str, seed: int, startup_trials: int,
-    max_macs: int, max_params: int,
-) -> dict[str, Any]:  # fmt: skip
-    """Read what was chosen by name, before anything is started: the settings of a study but name and data."""
-    from services.common.space import load_space
-    from services.hw_oracle.chips import load_chip
-    from services.searcher.objective import parse_objective
-    from services.trainer.recipe import load_recipe
-
-    return {
-        "space": load_space(space),
-        "objective": parse_objective(objective),
-        "strategy": strategy,
-        "chip": load_chip(chip),
-        "chip_name": chip,
-        "recipe": load_recipe(recipe),
-        "limits": TrainingLimits(max_macs=max_macs or None, max_params=max_params or None),
-        "seed": seed,
-        "startup_trials": startup_trials,
-    }
-
-
-def _default_name(dataset: str, space: str, chip: str, recipe: str, wanted: dict[str, Any]) -> str:
-    """Name a study by its settings: the main ones always, the others where they are not the defaults."""
-    parts = [dataset, Path(space).stem, wanted["objective"].replace("/", "-per-")]
-    others = (
-        (wanted["strategy"], Strategy.TPE),
-        (Path(recipe).stem, DEFAULT_RECIPE),
-        (Path(chip).stem, DEFAULT_CHIP),
-    )
-    parts += [value for value, default in others if value != default]
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join([*parts, f"seed{wanted['seed']}"]))
-
-
-def _checked(name: str) -> str:
-    if name == STORE:
-        raise InvalidRequest.of(violation("--study", name, "another name; this is the file of the studies"))
-    return name
-
-
 def _check_hours(seconds: float, yes: bool) -> None:
     """Refuse a day of training or more that was not asked for."""
     if seconds > MAX_HOURS_UNASKED * 3600 and not yes:
@@ -216,13 +235,10 @@ def _run(
 ) -> None:  # fmt: skip
     """Run the search in this process and show its result."""
     from services.cli.live import clock, make_view
-    from services.hw_oracle.client import HwOracle
     from services.searcher.estimate import training_seconds
     from services.searcher.loop import run_search
 
-    hardware = stack.enter_context(HwOracle(oracle or None))
-    if oracle:
-        hardware.info()  # it answers, before anything is recorded
+    hardware = stack.enter_context(open_oracle(oracle))  # it answers, before anything is recorded
     seconds = training_seconds(config, trials, workers)
     _check_hours(seconds, yes)
     study = store.open_study(config, trials)
@@ -237,7 +253,7 @@ def _run(
                 evaluate=trainer.evaluate, workers=workers, on_event=view, stop=stop,
             )  # fmt: skip
     except ImcnasError as error:
-        if not store.trials(study):  # nothing was trained: it could not start as asked
+        if not _may_have_trials(store, study):  # nothing was trained: it could not start as asked
             raise
         MESSAGES.print(f"imcnas: {error}\nFinished trials are kept; {_how_to_resume(config)}", markup=False)
         raise typer.Exit(1) from None
@@ -245,8 +261,15 @@ def _run(
         done = status.complete + status.failed
         MESSAGES.print(f"Stopped: {done} of {trials} trials are kept; {_how_to_resume(config)}")
         MESSAGES.print(f"What it found so far: imcnas report {config.name}", markup=False)
-        raise typer.Exit(EXIT_INTERRUPTED)
+        raise typer.Exit(INTERRUPTED)
     _finish(status, store.trials(study), runs)
+
+
+def _may_have_trials(store: Store, study: StudyRecord) -> bool:
+    try:
+        return bool(store.trials(study))
+    except ImcnasError:  # it is the store that failed
+        return True
 
 
 def _watch(searcher: Any, config: StudyConfig, trials: int, runs: Path, quiet: bool) -> None:
@@ -267,7 +290,7 @@ def _watch(searcher: Any, config: StudyConfig, trials: int, runs: Path, quiet: b
                 view(TrialFinished(study_id=study_id, trial=trial))
     except KeyboardInterrupt:
         MESSAGES.print("Left: the search goes on at the searcher; the same command watches it again")
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
     except ImcnasError as error:
         MESSAGES.print(
             f"imcnas: {error}\nThe searcher keeps the study; {_how_to_resume(config)}", markup=False

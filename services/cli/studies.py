@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services.cli.console import CONSOLE, MESSAGES
-from services.common.errors import InvalidRequest, NotFound, NotPossible, Violation, violation
+from services.cli.stores import StoreOption, existing_store
+from services.common.errors import InvalidRequest, NotPossible, Violation, violation
 
 if TYPE_CHECKING:
     from services.searcher.rows import StudyRecord
@@ -45,25 +45,6 @@ class Format(StrEnum):
     PARQUET = "parquet"
 
 
-@contextmanager
-def open_store(runs: Path) -> Iterator[Store]:
-    """Open the studies of a runs folder.
-
-    Raises
-    ------
-    NotFound
-        There are none.
-    """
-    from services.searcher.store import Store
-
-    path = runs / "studies.sqlite"
-    if not path.is_file():
-        text = f"no studies in {path}; run imcnas search first, or give their folder with --runs"
-        raise NotFound(f"--runs: {text}", [Violation("--runs", text)])
-    with closing(Store(path)) as store:
-        yield store
-
-
 def study_and_trials(store: Store, name: str) -> tuple[StudyRecord, StudyStatus, tuple[Trial, ...]]:
     """Read a study as it stands, and its trials."""
     from services.searcher.status import study_status
@@ -73,19 +54,20 @@ def study_and_trials(store: Store, name: str) -> tuple[StudyRecord, StudyStatus,
     return record, study_status(record, trials), trials
 
 
-def list_studies(runs: Path) -> None:
+def list_studies(runs: Path, store: str = "") -> None:
     """Print a line a study."""
     from services.searcher.types import TrialState
 
-    with open_store(runs) as store:
-        for record in store.studies():
-            done = sum(trial.state is TrialState.COMPLETE for trial in store.trials(record))
+    with existing_store(store, runs) as opened:
+        counts = opened.trial_counts()
+        for record in opened.studies():
+            done = counts[record.study_id][TrialState.COMPLETE] if record.study_id in counts else 0
             line = f"{record.config.name:50} {record.state:11} {done}/{record.trials_wanted} trials"
             print(f"{line}  {record.failure}".rstrip())
 
 
 @app.command("list")
-def list_command(runs: Runs = Path("runs"), as_json: AsJson = False) -> None:
+def list_command(runs: Runs = Path("runs"), store: StoreOption = "", as_json: AsJson = False) -> None:
     """Name the studies, the oldest first, each on a line.
 
     For example:
@@ -95,16 +77,16 @@ def list_command(runs: Runs = Path("runs"), as_json: AsJson = False) -> None:
       imcnas studies list --json
     """
     if not as_json:
-        list_studies(runs)
+        list_studies(runs, store)
         return
-    with open_store(runs) as store:
-        for record in store.studies():
-            _, status, _ = study_and_trials(store, record.study_id)
+    with existing_store(store, runs) as opened:
+        for record in opened.studies():
+            _, status, _ = study_and_trials(opened, record.study_id)
             print(json.dumps(_summary(status), allow_nan=False))
 
 
 @app.command("show")
-def show(study: Name, runs: Runs = Path("runs"), as_json: AsJson = False) -> None:
+def show(study: Name, runs: Runs = Path("runs"), store: StoreOption = "", as_json: AsJson = False) -> None:
     """Show the front, the best network and the settings of a study; nothing is written.
 
     For example:
@@ -115,8 +97,8 @@ def show(study: Name, runs: Runs = Path("runs"), as_json: AsJson = False) -> Non
     from services.common.codec import to_jsonable
     from services.searcher.report import reading_notes
 
-    with open_store(runs) as store:
-        _, status, trials = study_and_trials(store, study)
+    with existing_store(store, runs) as opened:
+        _, status, trials = study_and_trials(opened, study)
     if as_json:
         row = _summary(status) | {"config": to_jsonable(status.config)}
         print(json.dumps(row, allow_nan=False))
@@ -142,6 +124,7 @@ def export(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="File to write; left out, standard output.")] = None,
     runs: Runs = Path("runs"),
+    store: StoreOption = "",
 ) -> None:
     """Write a study's trials, a row each: csv, json (one object a line) or parquet.
 
@@ -162,8 +145,8 @@ def export(
     if kind is Format.PARQUET and out is None:
         text = "parquet is no text; name the file it goes to, such as --out trials.parquet"
         raise InvalidRequest.of(Violation("--out", text))
-    with open_store(runs) as store:
-        _, status, trials = study_and_trials(store, study)
+    with existing_store(store, runs) as opened:
+        _, status, trials = study_and_trials(opened, study)
     if kind is Format.PARQUET:
         content = parquet(status, trials)
     else:
@@ -185,6 +168,7 @@ def export(
 def compare_command(
     studies: Annotated[list[str], typer.Argument(metavar="STUDY STUDY...", help="Names.")],
     runs: Runs = Path("runs"),
+    store: StoreOption = "",
     as_json: AsJson = False,
 ) -> None:
     """Compare studies: best, front, and hypervolume against one reference, with what it took.
@@ -202,8 +186,8 @@ def compare_command(
     names = list(dict.fromkeys(studies))
     if len(names) < 2:
         raise InvalidRequest.of(violation("STUDY", names, "two studies or more"))
-    with open_store(runs) as store:
-        read = [study_and_trials(store, name) for name in names]
+    with existing_store(store, runs) as opened:
+        read = [study_and_trials(opened, name) for name in names]
     found = compare([(status, trials) for _, status, trials in read])
     if as_json:
         for row in comparison_rows(found):
@@ -216,6 +200,7 @@ def compare_command(
 def delete(
     studies: Annotated[list[str], typer.Argument(metavar="STUDY...", help="Names.")],
     runs: Runs = Path("runs"),
+    store: StoreOption = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do it.")] = False,
 ) -> None:
     """Delete studies with their trials, for good; a running one is refused.
@@ -227,13 +212,13 @@ def delete(
 
       imcnas studies delete mine --yes
     """
-    with open_store(runs) as store:
-        records = [store.study(name) for name in dict.fromkeys(studies)]
+    with existing_store(store, runs) as opened:
+        records = [opened.study(name) for name in dict.fromkeys(studies)]
         if not yes:
-            counts = ", ".join(f"{r.config.name} ({len(store.trials(r))} trials)" for r in records)
+            counts = ", ".join(f"{r.config.name} ({len(opened.trials(r))} trials)" for r in records)
             raise NotPossible(f"delete: this would delete {counts}; add --yes to do it")
         for record in records:
-            store.delete_study(record)
+            opened.delete_study(record)
             print(f"Deleted: {record.config.name}")
 
 

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.cli.arguments import OracleAt, open_oracle
+from services.cli.exits import INTERRUPTED
 from services.cli.networks import Classes, Files, Form, Format, Image, Widths, read_files
 from services.common.errors import ImcnasError, InvalidRequest, Violation
 from services.common.layers import LayerList
+from services.hw_oracle.chips import DEFAULT, load_chip
 
 if TYPE_CHECKING:
     from services.hw_oracle.sweep import Outcome, Setting
 
 _LARGE = 100
 """Combinations from which progress is shown."""
-
-STOPPED = 130
-"""Exit code of what Ctrl-C stopped."""
 
 
 def command(
@@ -32,7 +32,7 @@ def command(
         typer.Option("--set", metavar="FIELD=V1,V2...", help="A field of the chip, and its values."),
     ],
     form: Form = Format.AUTO,
-    chip: Annotated[str, typer.Option(help="Where all else comes from: as in evaluate.")] = "mnsim2_default",
+    chip: Annotated[str, typer.Option(help="Where all else comes from: as in evaluate.")] = DEFAULT,
     table: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write every combination as a row.")
     ] = None,
@@ -42,7 +42,7 @@ def command(
     image: Image = "",
     classes: Classes = 10,
     bits: Widths = "9",
-    oracle: Annotated[str, typer.Option(help="Ask a running oracle, host:port, instead.")] = "",
+    oracle: OracleAt = "",
 ) -> None:
     """Cost networks on every combination of the values of some fields of the chip.
 
@@ -61,8 +61,6 @@ def command(
     from services.cli.console import CONSOLE
     from services.cli.sweep_table import fronts, show_sweep
     from services.common.drawing import check_figure_path, save
-    from services.hw_oracle.chips import load_chip
-    from services.hw_oracle.client import HwOracle
     from services.hw_oracle.describe import NOT_MODELLED
     from services.hw_oracle.figure_sweep import sweep_figure
     from services.hw_oracle.sweep import count_outcomes, read_settings, subarrays_follow, sweep
@@ -74,9 +72,7 @@ def command(
     networks = [(item.name, item.network) for item in named if isinstance(item.network, LayerList)]
     unread = [item for item in named if isinstance(item.network, ImcnasError)]
     count = count_outcomes(settings, len(networks))
-    with HwOracle(oracle or None) as hardware:
-        if oracle:
-            hardware.info()  # it answers
+    with open_oracle(oracle) as hardware:
         outcomes, stopped = _run(sweep(networks, config, settings, hardware.evaluate), count, settings, table)
     done = [outcome for outcome in outcomes if outcome.error is None]
     if outcomes:
@@ -92,7 +88,7 @@ def command(
         print(f"imcnas: {item.name}: {item.network}", file=sys.stderr)
     if stopped:
         print(f"imcnas: stopped after {len(outcomes):,} of {count:,}", file=sys.stderr)
-        raise typer.Exit(STOPPED)
+        raise typer.Exit(INTERRUPTED)
     if unread or len(done) < len(outcomes):
         raise typer.Exit(1)
 

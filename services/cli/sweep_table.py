@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from services.cli.cost_table import plain_table, three_digits
+from services.cli.cost_table import three_digits
+from services.cli.tables import Column, break_cells, fitting, plain_table, print_table, width_of
 from services.common.units import format_area, format_energy, format_latency, format_power
-from services.hw_oracle.fields import value_text
+from services.hw_oracle.fields import short_name, value_text
 from services.searcher.pareto import front_indices
 
 if TYPE_CHECKING:
     from services.hw_oracle.sweep import Outcome, Setting
 
 MOST_ROWS = 60
-"""A table of more shows only the front."""
+"""A table of more shows only the front and the best."""
+
+_FEW = 40
+"""Characters of three costs, for which the names of fields give way."""
 
 _MOST_REASONS = 10
 
@@ -32,7 +36,7 @@ _COLUMNS: tuple[tuple[str, str, Callable[[float], str], bool], ...] = (
     ("inferences/s", "throughput_ips", three_digits, True),
     ("TOPS/mm2", "tops_per_mm2", three_digits, True),
 )
-"""Heading, total, how it is written, and whether more is better; the last ones need a wide terminal."""
+"""Heading, total, how it is written, and whether more is better; the last ones are left out first."""
 
 
 def fronts(outcomes: Sequence[Outcome], *totals: str) -> list[list[int]]:
@@ -54,32 +58,54 @@ def _by_network(outcomes: Sequence[Outcome]) -> dict[str, list[int]]:
 
 
 def show_sweep(console: Console, settings: Sequence[Setting], outcomes: Sequence[Outcome]) -> None:
-    """Print the outcomes, the best of each network in each column with a star; of many only the front."""
-    shown = list(range(len(outcomes)))
-    if len(outcomes) > MOST_ROWS:
-        shown = sorted(i for front in fronts(outcomes, "latency_ns", "energy_nj", "area_um2") for i in front)
-        kept = f"{len(shown):,}" if len(shown) <= MOST_ROWS else f"{MOST_ROWS} of {len(shown):,}"
-        console.print(
-            f"Shown of {len(outcomes):,} combinations: the front of latency, energy and area ({kept})."
-            " --csv FILE has all."
-        )
+    """Print the outcomes, the best of each network in each column with a star; of many not all."""
+    written = {
+        key: [text(outcome.totals[key]) if outcome.error is None else "" for outcome in outcomes]
+        for _, key, text, _ in _COLUMNS
+    }
+    best = _best(outcomes, written)
     several = len({outcome.network for outcome in outcomes}) > 1
     labels = [_labels(outcome, several) for outcome in outcomes]
     headings = ["network"] * several + [setting.name for setting in settings]
-    used = sum(max(map(len, column)) + 2 for column in zip(headings, *labels, strict=True))
-    columns = _COLUMNS[: max(3, min(len(_COLUMNS), (console.width - used) // 13))]
-    best = _best(outcomes)
+    first: list[Column] = [*zip(headings, map(list, zip(*labels, strict=True)), strict=True)]
+    if sum(map(width_of, first)) + _FEW > console.width:
+        headings[several:] = [short_name(setting.path) for setting in settings]
+        first = [(heading, cells) for heading, (_, cells) in zip(headings, first, strict=True)]
+    costs = [(name, [f"{text}  " for text in written[key]]) for name, key, _, _ in _COLUMNS]
+    kept, left_out = fitting([*first, *costs], console.width, [name for name, _ in costs[:1:-1]])
+    columns = _COLUMNS[: len(kept) - len(first)]
+    shown = list(range(len(outcomes)))
+    if len(outcomes) > MOST_ROWS:
+        shown = _shown(console, outcomes, {key: best[key] for _, key, *_ in columns})
     table = plain_table(*headings, *(name for name, *_ in columns), left=len(headings))
-    for position in shown[:MOST_ROWS]:
+    for position in range(len(headings)):
+        break_cells(table, position)
+    for position in shown:
         cells = [Text("failed", "red") if outcomes[position].error else Text()]
         if outcomes[position].error is None:
-            cells = [
-                _cell(written(outcomes[position].totals[key]), position in best[key])
-                for _, key, written, _ in columns
-            ]
+            cells = [_cell(written[key][position], position in best[key]) for _, key, *_ in columns]
         table.add_row(*map(Text, labels[position]), *cells)
-    console.print(table)
+    print_table(console, table, left_out[::-1], "--csv FILE has all.")
     _show_reasons(console, settings, outcomes)
+
+
+def _shown(console: Console, outcomes: Sequence[Outcome], best: dict[str, set[int]]) -> list[int]:
+    """Choose of many outcomes the best of each network in each column, and what else is on its front."""
+    front = sorted(i for front in fronts(outcomes, "latency_ns", "energy_nj", "area_um2") for i in front)
+    stars = set[int]()
+    for members in _by_network(outcomes).values():
+        for found in best.values():
+            alike = [i for i in members if i in found]
+            if alike and not stars.intersection(alike):
+                stars.add(next((i for i in front if i in found and i in members), alike[0]))
+    shown = stars.union([i for i in front if i not in stars][: max(0, MOST_ROWS - len(stars))])
+    all_of_it = len(shown.intersection(front))
+    kept = f"{len(front):,}" if all_of_it == len(front) else f"{all_of_it} of {len(front):,}"
+    console.print(
+        f"Shown of {len(outcomes):,} combinations: the front of latency, energy and area ({kept}),"
+        " and the best of each column. --csv FILE has all."
+    )
+    return sorted(shown)
 
 
 def _labels(outcome: Outcome, several: bool) -> list[str]:
@@ -90,16 +116,15 @@ def _cell(text: str, best: bool) -> Text:
     return Text(f"{text} ★", "bold green") if best else Text(f"{text}  ")
 
 
-def _best(outcomes: Sequence[Outcome]) -> dict[str, set[int]]:
+def _best(outcomes: Sequence[Outcome], written: dict[str, list[str]]) -> dict[str, set[int]]:
     """Find each network's best in each column, all that read alike; none where all do."""
     best: dict[str, set[int]] = defaultdict(set)
     for members in _by_network(outcomes).values():
-        for _, key, written, more in _COLUMNS:
-            values = [outcomes[i].totals[key] for i in members]
-            texts = [written(value) for value in values]
-            top = written(max(values) if more else min(values))
-            if any(text != top for text in texts):
-                best[key] |= {i for i, text in zip(members, texts, strict=True) if text == top}
+        for _, key, _, more in _COLUMNS:
+            top = (max if more else min)(members, key=lambda i: outcomes[i].totals[key])
+            alike = {i for i in members if written[key][i] == written[key][top]}
+            if len(alike) < len(members):
+                best[key] |= alike
     return best
 
 

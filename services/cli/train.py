@@ -14,6 +14,7 @@ import typer
 
 from services.cli.console import CONSOLE, MESSAGES
 from services.cli.json_rows import error_row
+from services.cli.stores import StoreOption
 from services.cli.train_plan import CHIP, DATASET, RECIPE
 from services.common.errors import ChipTooSmall, InvalidRequest, TrainingFailed, Violation, violation
 
@@ -72,6 +73,7 @@ def command(
         int | None, typer.Option(min=0, help="Another of its trials.", rich_help_panel=FROM_STUDY)
     ] = None,
     runs: Annotated[Path, typer.Option(help="Folder of results, weights and studies.")] = Path("runs"),
+    store: StoreOption = "",
     trainer: Annotated[str, typer.Option(help="Train at a running trainer, host:port.")] = "",
     quiet: Annotated[bool, typer.Option("--quiet", help="Show the result only.")] = False,
     as_json: Annotated[
@@ -101,7 +103,7 @@ def command(
     from services.cli.train_plan import make_plan
     from services.cli.train_view import TrainView
 
-    plan = make_plan(candidates or (), study, trial, runs, dataset, recipe, epochs, seed, chip, bits)
+    plan = make_plan(candidates or (), study, trial, runs, store, dataset, recipe, epochs, seed, chip, bits)
     view = TrainView(MESSAGES, quiet)
     with ExitStack() as stack:
         source, images = open_source(stack, trainer, plan.dataset, runs, view)

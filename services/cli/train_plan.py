@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from services.common.errors import NotFound, NotPossible, Violation
+from services.cli.stores import existing_store
+from services.common.errors import NotPossible
 from services.common.layers import Bits
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ class Plan:
 
 
 def make_plan(
-    candidates: Sequence[str], study: str, trial: int | None, runs: Path, dataset: str, recipe: str,
-    epochs: int | None, seed: int | None, chip: str, bits: str,
+    candidates: Sequence[str], study: str, trial: int | None, runs: Path, store: str, dataset: str,
+    recipe: str, epochs: int | None, seed: int | None, chip: str, bits: str,
 ) -> Plan:  # fmt: skip
     """Read what was given by name; empty texts and None were not given.
 
@@ -83,7 +83,7 @@ def make_plan(
     from services.trainer.recipe import load_recipe
 
     if study:
-        plan = _plan_of(study, trial, runs)
+        plan = _plan_of(study, trial, runs, store)
     else:
         networks = tuple(dict.fromkeys(map(parse_candidate, candidates)))
         plan = Plan(candidates=networks, recipe=load_recipe(RECIPE), chip=load_chip(CHIP))
@@ -104,18 +104,13 @@ def make_plan(
     )
 
 
-def _plan_of(study: str, number: int | None, runs: Path) -> Plan:
+def _plan_of(study: str, number: int | None, runs: Path, store: str) -> Plan:
     """Read what a study trained as its best, or as another trial."""
-    from services.searcher.objective import best_trial
-    from services.searcher.store import Store
+    from services.searcher.ranking import best_trial
 
-    path = runs / "studies.sqlite"
-    if not path.is_file():
-        text = f"no studies in {path}; give their folder with --runs"
-        raise NotFound(f"--study: {text}", [Violation("--study", text)])
-    with closing(Store(path)) as store:
-        record = store.study(study)
-        trial = best_trial(store.trials(record)) if number is None else store.trial(record, number)
+    with existing_store(store, runs, "--study") as opened:
+        record = opened.study(study)
+        trial = best_trial(opened.trials(record)) if number is None else opened.trial(record, number)
     if trial is None:
         raise NotPossible(f"--study: study {study!r} has no complete trial yet; run more of it")
     config = record.config

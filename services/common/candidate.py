@@ -147,7 +147,7 @@ def parse_blocks(text: str) -> tuple[Block, ...]:
     for i, part in enumerate(text.strip().split("-")):
         match = _BLOCK.fullmatch(part)
         name = match[1].upper() if match else part
-        if match is None or name not in list(BlockType):
+        if match is None or name not in BlockType.__members__:
             wanted = f"a block type and its kernel count such as VGG64; types: {one_of(BlockType, name)}"
             raise InvalidCandidate.of(violation(f"blocks[{i}]", part, wanted))
         blocks.append(Block(BlockType(name), int(match[2])))

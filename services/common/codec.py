@@ -15,6 +15,7 @@ from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from services.common.errors import MAX_VIOLATIONS, InvalidInput, Violation, missing, one_of, violation
+from services.common.readers import reader
 
 T = TypeVar("T")
 
@@ -48,7 +49,12 @@ def from_jsonable(cls: type[T], obj: object, path: str = "") -> T:
     InvalidInput
         On an unknown or missing field or a wrong type, by path; values are checked by the classes themselves.
     """
-    result: T = _read(cls, obj, path)
+    hint: Any = cls
+    result: T
+    try:
+        result = reader(hint)(obj)
+    except Exception:  # whatever it was, the slow way says it
+        result = _read(cls, obj, path)
     return result
 
 

@@ -24,6 +24,9 @@ BLUE, GREEN, VERMILION, ORANGE = "#0072B2", "#009E73", "#D55E00", "#E69F00"
 SKY, PURPLE, YELLOW = "#56B4E9", "#CC79A7", "#F0E442"
 INK, GREY, GRID, PALE = "#222222", "#7A7A7A", "#E6E6E6", "#F2F2F2"
 
+_MOST_ABOUT = 160
+"""Characters of a line below a title."""
+
 _LOG_RATIO = 10.0
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -45,15 +48,21 @@ def style(axes: Axes) -> None:
     axes.tick_params(labelsize=9, colors=INK)
 
 
-def plain(text: str, width: int = 60) -> str:
+def short(name: str, width: int = 60) -> str:
+    """Cut a name that is longer in its middle: names tend to differ at their ends."""
+    if len(name) <= width:
+        return name
+    return f"{name[: width // 2 - 3]}...{name[-(width - width // 2) :]}"
+
+
+def plain(name: str, width: int = 60) -> str:
     """Make a name from outside fit for a figure: of bounded length, and no formula whatever it holds."""
-    kept = text if len(text) <= width else f"{text[: width - 3]}..."
-    return kept.replace("$", r"\$")
+    return short(name, width).replace("$", r"\$")
 
 
 def head(axes: Axes, title: str, *about: str, width_in: float = 7.0) -> None:
     """Write the title, and below it what the figure is about, in lines of at most `width_in`."""
-    lines = [line for text in about for line in wrap(plain(text, 400), int(14 * width_in))]
+    lines = [line for text in about for line in wrap(plain(text, _MOST_ABOUT), int(14 * width_in))]
     axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK, pad=8 + 12 * len(lines))
     subtitle = axes.annotate(
         "\n".join(lines), (0, 1), (0, 7), xycoords="axes fraction", textcoords="offset points",

@@ -105,8 +105,8 @@ class SearcherSettings(ServerSettings):
     ----------
     oracle, trainer : str
         Addresses of the services that studies use.
-    store : Path
-        SQLite file that studies are kept in.
+    store : str
+        Database that studies are kept in: a SQLite file, or ``postgresql://user@host/name``.
     workers : int
         Evaluations in flight for one study.
     """
@@ -117,7 +117,7 @@ class SearcherSettings(ServerSettings):
     metrics_port: Port = 9103
     oracle: str = "127.0.0.1:50051"
     trainer: str = "127.0.0.1:50061"
-    store: Path = Path("runs/studies.sqlite")
+    store: str = "runs/studies.sqlite"
     workers: Count = 1
 
 

@@ -5,6 +5,11 @@ Inside the project every quantity has one unit, which its name carries: ``_ns``,
 
 from __future__ import annotations
 
+import math
+import re
+
+from services.common.errors import InvalidRequest, violation
+
 NS_PER_US = 1e3
 NS_PER_MS = 1e6
 NS_PER_S = 1e9
@@ -18,6 +23,8 @@ _LATENCY = ((NS_PER_S, "s"), (NS_PER_MS, "ms"), (NS_PER_US, "us"), (1.0, "ns"))
 _ENERGY = ((NJ_PER_J, "J"), (NJ_PER_MJ, "mJ"), (NJ_PER_UJ, "uJ"), (1.0, "nJ"))
 _AREA = ((UM2_PER_MM2, "mm2"), (1.0, "um2"))
 _POWER = ((1.0, "W"), (1 / MW_PER_W, "mW"))
+_COUNT = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+_NUMBER_UNIT = re.compile(r"(\d+\.?\d*(?:[eE][+-]?\d+)?)\s*([A-Za-z0-9]*)")
 
 
 def format_latency(latency_ns: float) -> str:
@@ -38,6 +45,40 @@ def format_area(area_um2: float) -> str:
 def format_power(power_w: float) -> str:
     """Write a power with three digits in W or mW."""
     return _scaled(power_w, _POWER)
+
+
+def parse_latency(text: str, field: str) -> float:
+    """Read a time with its unit, such as ``2ms``, in ns; InvalidRequest names `field`."""
+    return _parsed(text, _LATENCY, field)
+
+
+def parse_energy(text: str, field: str) -> float:
+    """Read an energy with its unit, such as ``30uJ``, in nJ; InvalidRequest names `field`."""
+    return _parsed(text, _ENERGY, field)
+
+
+def parse_area(text: str, field: str) -> float:
+    """Read an area with its unit, such as ``12mm2``, in um2; InvalidRequest names `field`."""
+    return _parsed(text, _AREA, field)
+
+
+def parse_power(text: str, field: str) -> float:
+    """Read a power with its unit, such as ``800mW``, in W; InvalidRequest names `field`."""
+    return _parsed(text, _POWER, field)
+
+
+def parse_count(text: str, field: str) -> int:
+    """Read a whole number, such as ``300M``, ``1.5k`` or ``819``; InvalidRequest names `field`."""
+    return round(_parsed(text, _COUNT, field, "a number from 0, such as 819, 1.5k or 300M"))
+
+
+def _parsed(text: str, units: tuple[tuple[float, str], ...], field: str, wanted: str = "") -> float:
+    match = _NUMBER_UNIT.fullmatch(text.strip())
+    sizes = {unit: size for size, unit in units}
+    if match is None or match[2] not in sizes or not (value := float(match[1])) * sizes[match[2]] < math.inf:
+        wanted = wanted or f"a number and a unit ({', '.join(sizes)}), such as 2{units[1][1]}"
+        raise InvalidRequest.of(violation(field, text, wanted))
+    return value * sizes[match[2]]
 
 
 def _scaled(value: float, units: tuple[tuple[float, str], ...]) -> str:

@@ -55,7 +55,7 @@ class Checked:
             numeric = (int, float) if wanted is float else (int,)
             if type(value) not in numeric or not low <= value <= high:  # refuses NaN too
                 noun = "a number" if wanted is float else "an integer"
-                derived = ", or None to derive it" if type(None) in kinds else ""
+                derived = ", or derived (in Python None)" if type(None) in kinds else ""
                 return violation(path, value, f"{noun} from {low:g} to {high:g}{derived}")
             object.__setattr__(self, name, wanted(value) + 0)  # -0.0 becomes 0.0
         elif type(value) is not wanted:

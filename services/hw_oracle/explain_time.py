@@ -16,6 +16,9 @@ _MATRIX_POINT = (
     " + tile_transfer_ns"
 )
 
+_ROUNDING = 1e-9
+"""Share of a time that is not told apart from 0: sums of thousands of points differ in their last digits."""
+
 
 def add_time(sheet: Worksheet, worked: Worked, index: int, cost: LayerCost) -> None:
     """Add the terms of a layer's busy time, and of when it begins and finishes."""
@@ -185,8 +188,10 @@ def _add_span(sheet: Worksheet, worked: Worked, index: int, cost: LayerCost) -> 
     sheet.add("finishes, by recursion", "finish_ns", "", cost.finish_ns)
     span_ns = cost.finish_ns - cost.begin_ns
     busy_ns = float(worked.times[index].durations_ns.sum())
-    waits = "max(finish_ns - begin_ns - busy_ns, 0)"
-    sheet.add("waits in between", "waiting_ns", waits, max(span_ns - busy_ns, 0.0))
+    waiting_ns = max(span_ns - busy_ns, 0.0)
+    if waiting_ns < _ROUNDING * cost.finish_ns:
+        waiting_ns = 0.0
+    sheet.add("waits in between", "waiting_ns", "max(finish_ns - begin_ns - busy_ns, 0)", waiting_ns)
     occupancy = "busy_ns / (finish_ns - begin_ns)"
     if worked.chip.pipeline is Pipeline.NONE and busy_ns:
         occupancy = "1"  # as MNSIM 2.0 has it, add and multiply too

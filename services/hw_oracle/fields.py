@@ -10,7 +10,7 @@ from functools import cache
 from math import isfinite
 from typing import Any
 
-from services.common.errors import InvalidRequest, one_of, violation
+from services.common.errors import MAX_NAME, InvalidRequest, Violation, one_of, violation
 from services.hw_oracle.checked import field_types
 from services.hw_oracle.converters import ADC_CHOICES, DAC_CHOICES
 from services.hw_oracle.types import ChipConfig
@@ -51,7 +51,7 @@ def full_path(name: str) -> str:
     Raises
     ------
     InvalidRequest
-        No field does, or several.
+        No field does, or several; its field is `name`.
     """
     known = [*chip_fields(), *CHOICES]
     name = name.removeprefix("chip.")
@@ -59,12 +59,23 @@ def full_path(name: str) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        wanted = f"a name that means one field: {', '.join(found)}"
-        raise InvalidRequest.of(violation("field", name, wanted))
+        wanted = f"one of {', '.join(found)}"
+        raise InvalidRequest.of(Violation(name, f"means several fields of the chip, wanted {wanted}"))
     ends = {path.split(".", n)[-1]: path for path in known for n in range(path.count(".") + 1)}
-    close = list(dict.fromkeys(ends[end] for end in get_close_matches(name[:100], ends, n=3)))
-    wanted = f"a field of the chip; did you mean {' or '.join(close)}?" if close else one_of(known)
-    raise InvalidRequest.of(violation("field", name, wanted))
+    close = dict.fromkeys(ends[end] for end in get_close_matches(name[:MAX_NAME], ends, n=3, cutoff=0.5))
+    meant = f"; did you mean {' or '.join(close)}?" if close else ""
+    told = f"is no field of the chip{meant}; `imcnas chips show mnsim2_default` shows all"
+    raise InvalidRequest.of(Violation(name[:MAX_NAME] or repr(name), told))
+
+
+@cache
+def short_name(path: str) -> str:
+    """Shortest end of a field's path that means this field alone."""
+    known = [*chip_fields(), *CHOICES]
+    ends = [path.split(".", n)[-1] for n in reversed(range(path.count(".") + 1))]
+    return next(
+        end for end in ends if sum(f".{other}".endswith(f".{end}") for other in known) == 1 or end == path
+    )
 
 
 def field_value(chip: ChipConfig, name: str) -> Value:

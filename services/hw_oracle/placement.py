@@ -63,11 +63,6 @@ class Way:
     merge_cell: tuple[int, int] | None = None
 
 
-def distances_hops(network: LayerList, mapping: Mapping, chip: ChipConfig) -> list[tuple[float, float]]:
-    """Merge and transfer distance of each layer, both in hops, as `ways` finds them."""
-    return [(way.merge_hops, way.transfer_hops) for way in ways(network, mapping, chip)]
-
-
 def ways(network: LayerList, mapping: Mapping, chip: ChipConfig) -> list[Way]:
     """Find the way of each layer's output.
 

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from services.common.candidate import MAX_BLOCKS
 from services.common.convert import from_pb, to_pb
 from services.common.errors import ImcnasError, InvalidRequest, Violation, missing, violation
-from services.common.layers import LayerList
+from services.common.layers import MAX_LAYERS, LayerList
 from services.common.pb.imcnas.v1 import hw_oracle_pb2 as pb
 from services.common.pb.imcnas.v1 import hw_oracle_pb2_grpc, network_pb2
 from services.common.rpc.limits import MAX_MESSAGE_BYTES
@@ -40,6 +40,7 @@ from services.hw_oracle.convert import (
     report_to_pb,
     totals_to_pb,
 )
+from services.hw_oracle.mapping import MAX_POINTS
 from services.hw_oracle.metrics import OracleMetrics
 from services.hw_oracle.types import CandidateCosts, ChipConfig, CostReport, Detail, chip_hash
 
@@ -251,6 +252,8 @@ class HwOracleServicer(hw_oracle_pb2_grpc.HwOracleServiceServicer):
             max_message_bytes=MAX_MESSAGE_BYTES,
             max_networks=MAX_NETWORKS,
             max_candidates=MAX_CANDIDATES,
+            max_layers=MAX_LAYERS,
+            max_points=MAX_POINTS,
         )
 
     async def _one(self, network: network_pb2.LayerList, chip: ChipConfig, detail: Detail) -> pb.CostReport:

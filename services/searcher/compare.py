@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.searcher.objective import UNITS
+from services.searcher.objective import parse_objective
 from services.searcher.staircase import Staircase, volume
 from services.searcher.types import StudyStatus, Trial
 
@@ -24,7 +24,7 @@ class Compared:
     trainings : int
         Trials that have ended.
     front : int
-        Networks on the front of accuracy, latency and energy.
+        Networks on the front of the objective's quantities, else of accuracy, latency and energy.
     latency_hypervolume, energy_hypervolume : float
         Of accuracy and the cost, as a share of accuracy 1 by the common reference.
     hypervolume : float
@@ -90,7 +90,7 @@ def _compared(status: StudyStatus, trials: Sequence[Trial], latency: float, ener
     return Compared(
         status=status,
         most_accurate=max(complete, key=_accuracy_then_speed, default=None),
-        fitness_unit=UNITS[status.config.objective],
+        fitness_unit=parse_objective(status.config.objective).unit,
         trainings=status.complete + status.failed,
         front=len(status.front),
         latency_hypervolume=by_latency.area,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 import uuid
+from pathlib import Path
 
 LEASE_S = 30.0
 """How long a lease outlives its last renewal: a process on another host is waited for so long."""
@@ -23,9 +23,9 @@ def new_owner() -> str:
     return f"{_here()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
-def is_live(owner: str | None, lease_until: float | None) -> bool:
-    """Whether `owner` still runs its study, its lease ending at the Unix time `lease_until`."""
-    if owner is None or lease_until is None or lease_until <= time.time():
+def is_live(owner: str | None, lease_until: float | None, now: float) -> bool:
+    """Whether `owner` still runs its study, its lease ending at `lease_until`; both times by one clock."""
+    if owner is None or lease_until is None or lease_until <= now:
         return False
     host, pid, _ = owner.rsplit(":", 2)
     return host != _here() or _process_exists(int(pid))
@@ -38,9 +38,10 @@ def describe(owner: str) -> str:
 
 
 def _here() -> str:
-    """Name where process ids mean ours: the host, and the container where there is one."""
+    """Name where process ids mean ours: the host, its boot (names of hosts repeat), and the container."""
     try:
-        return f"{socket.gethostname()}/{os.stat('/proc/self/ns/pid').st_ino}"
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+        return f"{socket.gethostname()}/{boot}/{os.stat('/proc/self/ns/pid').st_ino}"
     except OSError:  # not Linux
         return socket.gethostname()
 

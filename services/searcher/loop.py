@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from services.common.errors import ImcnasError, NotPossible, TrainingFailed
+from services.common.errors import ImcnasError, NotPossible, StudyConflict, TrainingFailed
 from services.common.layers import LayerList
 from services.hw_oracle.types import CostReport
 from services.searcher.events import (
@@ -21,12 +22,13 @@ from services.searcher.events import (
     TrialStarted,
 )
 from services.searcher.lease import RENEW_S
-from services.searcher.objective import fitness
 from services.searcher.propose import Proposer, SpaceExhausted
+from services.searcher.ranking import fitness_of
 from services.searcher.rows import StudyRecord
 from services.searcher.status import study_status
 from services.searcher.store import Store
 from services.searcher.types import StudyState, StudyStatus, Trial, TrialState
+from services.searcher.versions import versions
 from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest
 
 CostFunction = Callable[[LayerList], CostReport]
@@ -42,6 +44,7 @@ class _Outcome:
 
     number: int
     result: AccuracyReport | Exception
+    fitness: float | None
     evaluate_s: float
 
 
@@ -131,7 +134,8 @@ class _Run:
         try:
             return self.search()
         finally:
-            self.store.release(self.study.study_id)
+            with suppress(ImcnasError):  # the store may be what failed; then the lease ends by itself
+                self.store.release(self.study.study_id)
 
     def search(self) -> StudyStatus:
         """Search as the study's owner."""
@@ -173,6 +177,7 @@ class _Run:
     def fill(self) -> None:
         """Start evaluations until as many are in flight as there are workers."""
         while self.in_flight < self.workers and not (self.stop.requested or self.error or self.note):
+            self.keep()  # many suggestions may take long
             if self.requeued:
                 self.start(self.requeued.popleft())
             elif len(self.trials) < self.store.trials_wanted(self.study.study_id):
@@ -180,6 +185,8 @@ class _Run:
                     trial = self.ask()
                 except SpaceExhausted as exhausted:
                     self.exhaust(str(exhausted))
+                except StudyConflict:  # it is somebody else's now, who alone says how it stands
+                    raise
                 except Exception as error:  # running evaluations end first, then it is raised
                     self.error = error
                 else:
@@ -190,19 +197,12 @@ class _Run:
     def ask(self) -> Trial:
         """Propose the next trial and record it, before it costs anything."""
         found = self.proposer.propose(self.trials)
-        trial = Trial(
-            number=len(self.trials),
-            candidate=found.candidate,
-            network_key=found.network_key,
-            state=TrialState.RUNNING,
-            proposal=found.proposal,
-            attempt=found.attempt,
-            infeasible_proposals=found.infeasible_proposals,
-            duplicate_proposals=found.duplicate_proposals,
-            cost=found.cost,
-            ask_s=found.ask_s,
-            cost_s=found.cost_s,
-            started_at=time.time(),
+        number = len(self.trials)
+        trial = replace(
+            found.trial(number),
+            request_id=f"{self.study.study_id}-{number}",
+            seed=self.study.config.seed,
+            versions=replace(versions(), cost_model=found.cost.model_version),
         )
         self.store.insert_trial(self.study, trial)
         self.trials.append(trial)
@@ -213,7 +213,7 @@ class _Run:
         if self.trials:
             self.note = reason
         else:
-            self.error = NotPossible(f"limits: {reason}; raise the training limits or choose a smaller space")
+            self.error = NotPossible(f"limits: {reason}; raise the limits, or choose a smaller space")
 
     def start(self, trial: Trial) -> None:
         self.in_flight += 1
@@ -228,19 +228,21 @@ class _Run:
             candidate=trial.candidate,
             dataset=config.dataset.name,
             recipe=config.recipe,
-            seed=config.seed,
-            request_id=f"{study_id}-{trial.number}",
+            seed=trial.seed,
+            request_id=trial.request_id,
         )
         begin = time.perf_counter()
         result: AccuracyReport | Exception
+        value = None
         try:
             result = self.evaluate(
                 request,
                 lambda report: inbox.put(EpochDone(study_id=study_id, number=trial.number, report=report)),
             )
+            value = fitness_of(config, trial.candidate, trial.cost, result.accuracy_frac)
         except Exception as error:  # judged by the loop
             result = error
-        inbox.put(_Outcome(trial.number, result, time.perf_counter() - begin))
+        inbox.put(_Outcome(trial.number, result, value, time.perf_counter() - begin))
 
     def tell(self, outcome: _Outcome) -> None:
         """Commit a finished trial; an error that is not the trial's own ends the search."""
@@ -249,8 +251,10 @@ class _Run:
         trial = replace(trial, evaluate_s=outcome.evaluate_s, finished_at=time.time())
         if isinstance(result, AccuracyReport):
             self.failures_in_a_row = 0
-            value = fitness(self.study.config.objective, result.accuracy_frac, trial.cost)
-            trial = replace(trial, state=TrialState.COMPLETE, accuracy=result, fitness=value)
+            made_with = replace(trial.versions, torch=result.torch_version)
+            trial = replace(
+                trial, state=TrialState.COMPLETE, accuracy=result, fitness=outcome.fitness, versions=made_with
+            )
         elif isinstance(result, TrainingFailed):
             self.failures_in_a_row += 1
             trial = replace(trial, state=TrialState.FAILED, failure=str(result))

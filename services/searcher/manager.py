@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Condition, Thread
 from typing import Protocol
@@ -51,8 +52,8 @@ class SearchManager:
 
     Parameters
     ----------
-    path : Path
-        File of the store.
+    where : Path or str
+        Database of the studies: a SQLite file, or a URL.
     oracle : Oracle
     trainer : Trainer
     workers : int
@@ -63,14 +64,14 @@ class SearchManager:
 
     def __init__(
         self,
-        path: Path,
+        where: Path | str,
         oracle: Oracle,
         trainer: Trainer,
         *,
         workers: int = 1,
         on_event: Callable[[Event], None] = lambda _: None,
     ) -> None:
-        self._store = Store(path)
+        self._store = Store(where)
         self._oracle, self._trainer = oracle, trainer
         self._workers, self._on_event = workers, on_event
         self._changed = Condition()
@@ -204,9 +205,9 @@ class SearchManager:
                 self._changed.notify_all()
 
     def _search(self, study_id: str, stop: StopSignal) -> bool:
-        """Run a search to its end; False to try again: a service was away, or another process runs it."""
-        record = self._store.study(study_id)
+        """Run a search to its end; False to try again: something was away, or another process runs it."""
         try:
+            record = self._store.study(study_id)
             run_search(
                 self._store,
                 record,
@@ -217,12 +218,13 @@ class SearchManager:
                 stop=stop,
             )
         except Unavailable as error:
-            log.warning("study %s waits for a service: %s", record.config.name, error)
-            self._store.acquire(study_id)
-            self._store.set_state(study_id, StudyState.RUNNING, failure=str(error))
+            log.warning("study %s waits: %s", study_id, error)
+            with suppress(Unavailable):  # it may be the store that is away
+                self._store.acquire(study_id)
+                self._store.set_state(study_id, StudyState.RUNNING, failure=str(error))
             return False
         except StudyConflict as error:
-            log.warning("study %s waits: %s", record.config.name, error)
+            log.warning("study %s waits: %s", study_id, error)
             return False
         return True
 

@@ -7,8 +7,8 @@ from threading import Lock
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.searcher.events import Event, SearchFinished, SearchStarted, TrialFinished
-from services.searcher.objective import best_trial
-from services.searcher.status import latency_hypervolume, trial_front
+from services.searcher.ranking import best_trial, trial_front
+from services.searcher.status import latency_hypervolume
 from services.searcher.types import StudyConfig, Trial
 
 MAX_STUDIES = 50
@@ -29,7 +29,7 @@ class SearcherMetrics:
             Gauge(f"imcnas_search_{name}", text, ("study",), registry=registry)
             for name, text in (
                 ("best_objective", "Highest fitness, in the objective's unit."),
-                ("pareto_points", "Trials undominated in accuracy, latency and energy."),
+                ("pareto_points", "Trials on the front of the study's quantities."),
                 ("hypervolume", "Dominated share of accuracy 0..1 by latency 0..dearest start-up trial."),
                 ("last_trial_timestamp_seconds", "Unix time of the last finished trial."),
             )
@@ -62,7 +62,7 @@ class SearcherMetrics:
         name = config.name
         best = best_trial(trials)
         self._best.labels(name).set(best.fitness if best and best.fitness is not None else float("nan"))
-        self._front.labels(name).set(len(trial_front(trials)))
+        self._front.labels(name).set(len(trial_front(config, trials)))
         dearest_ns = max((t.cost.latency_ns for t in trials[: config.startup_trials]), default=1.0)
         self._volume.labels(name).set(latency_hypervolume(trials, dearest_ns))
         self._last.labels(name).set(max((trial.finished_at for trial in trials), default=0.0))

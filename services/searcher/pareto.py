@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 Point = tuple[float, ...]
 
 
@@ -41,3 +44,29 @@ def hypervolume(points: Sequence[Point], reference: Point) -> float:
         for n, (point, top) in enumerate(zip(inside, tops, strict=True), start=1)
         if top > point[-1]
     )
+
+
+def nondominated_ranks(points: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Count, of n x dimensions points, how many fronts have to be taken away before each is on the front."""
+    ranks = np.full(len(points), -1)
+    left = np.arange(len(points))
+    rank = 0
+    while len(left):
+        here = points[left]
+        no_worse = (here[:, None] <= here[None]).all(2)
+        dominated = (no_worse & ~no_worse.T).any(0)
+        ranks[left[~dominated]] = rank
+        left, rank = left[dominated], rank + 1
+    return ranks
+
+
+def crowding(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Measure how alone each of n x dimensions points stands: NSGA-II's crowding distance."""
+    total = np.zeros(len(points))
+    for values in points.T:
+        order = np.argsort(values, kind="stable")
+        spread = values[order[-1]] - values[order[0]] if len(order) else 0.0
+        total[order[:1]] = total[order[-1:]] = np.inf
+        if spread > 0:
+            total[order[1:-1]] += (values[order[2:]] - values[order[:-2]]) / spread
+    return total

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from services.common.candidate import Block, Candidate, candidate_layers
@@ -14,10 +15,11 @@ from services.common.layers import LayerList
 from services.common.network_json import network_key
 from services.common.space import SearchSpace
 from services.hw_oracle.types import CostReport
-from services.searcher.limits import over_limit
-from services.searcher.objective import best_trial
+from services.searcher.evolution import EvolutionStrategy, mutations
+from services.searcher.limits import over_hardware_limit, over_limit
+from services.searcher.ranking import best_trial, losses
 from services.searcher.strategies import Asker, RandomStrategy, draw_blocks
-from services.searcher.types import Proposal, Strategy, StudyConfig, Trial
+from services.searcher.types import Proposal, Strategy, StudyConfig, Trial, TrialState
 
 ATTEMPTS = 50
 """How often a strategy is asked for one trial before a mutation or a draw replaces it."""
@@ -46,6 +48,11 @@ class Proposed:
     duplicate_proposals: int
     ask_s: float
     cost_s: float
+
+    def trial(self, number: int) -> Trial:
+        """Make the trial that begins with it, now."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return Trial(number=number, state=TrialState.RUNNING, started_at=time.time(), **fields)
 
 
 class Proposer:
@@ -92,6 +99,7 @@ class Proposer:
                 asked = time.perf_counter()
                 try:
                     cost = self._cost(network)
+                    excess = over_hardware_limit(cost, config.hardware_limits)
                 except ChipTooSmall as error:
                     excess = str(error)
                 cost_s += time.perf_counter() - asked
@@ -115,6 +123,8 @@ class Proposer:
     def _proposals(self, history: Sequence[Trial]) -> Iterator[tuple[Proposal, int, tuple[Block, ...]]]:
         """Yield proposals in order of preference; the caller takes the first that is feasible and new."""
         space, number = self._config.space, len(history)
+        if number < len(self._config.enqueued):
+            yield Proposal.ENQUEUED, 0, self._config.enqueued[number].blocks
         for attempt in range(ATTEMPTS):
             seed = proposal_seed(self._config.seed, number, attempt)
             yield Proposal.STRATEGY, attempt, self._asker.ask(history, seed, attempt)
@@ -140,7 +150,9 @@ def make_strategy(config: StudyConfig) -> Asker:
             # Here and not above, so that Hyperopt is loaded only by what searches with it.
             from services.searcher.tpe import TpeStrategy
 
-            return TpeStrategy(config.space, config.startup_trials)
+            return TpeStrategy(config.space, config.startup_trials, partial(losses, config))
+        case Strategy.EVOLUTION:
+            return EvolutionStrategy(config.space, config.startup_trials, partial(losses, config))
         case Strategy.RANDOM:
             return RandomStrategy(config.space)
 
@@ -149,20 +161,6 @@ def proposal_seed(study_seed: int, number: int, attempt: int) -> int:
     """Seed of one proposal, 0 <= seed < 2**32: a hash, so that no two of them are related."""
     digest = hashlib.sha256(f"{study_seed}/{number}/{attempt}".encode()).digest()
     return int.from_bytes(digest[:4], "big")
-
-
-def mutations(space: SearchSpace, blocks: tuple[Block, ...]) -> Iterator[tuple[Block, ...]]:
-    """Yield every neighbour in the space: one block replaced, removed or inserted."""
-    for i, old in enumerate(blocks):
-        for new in space.choices:
-            if new != old:
-                yield (*blocks[:i], new, *blocks[i + 1 :])
-        if len(blocks) - 1 in space.depths:
-            yield (*blocks[:i], *blocks[i + 1 :])
-    if len(blocks) + 1 in space.depths:
-        for i in range(len(blocks) + 1):
-            for new in space.choices:
-                yield (*blocks[:i], new, *blocks[i:])
 
 
 def _exhausted(space: SearchSpace, trials: int, reason: str) -> str:

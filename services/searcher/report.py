@@ -17,8 +17,12 @@ from services.common.codec import to_jsonable
 from services.common.errors import InvalidRequest, Violation
 from services.common.files import write_file
 from services.common.network_json import network_to_json
-from services.searcher.objective import UNITS, fitness
-from services.searcher.types import Objective, StudyStatus, Trial
+from services.searcher.objective import ACCURACY, parse_objective
+from services.searcher.ranking import fitness_of, values_of
+from services.searcher.types import StudyConfig, StudyStatus, Trial
+
+NEARLY = 1.05
+"""A cost up to so many times the lowest one is nearly the lowest."""
 
 _COST = ("latency_ns", "energy_nj", "area_um2", "power_w", "average_power_w", "tiles", "pes", "crossbars")
 _BEFORE = ("number", "state", "proposal", "attempt", "infeasible_proposals", "duplicate_proposals", "fitness")
@@ -72,15 +76,18 @@ def write_report(status: StudyStatus, trials: Sequence[Trial], folder: Path) -> 
 
 def reading_notes(status: StudyStatus, trials: Sequence[Trial]) -> tuple[str, ...]:
     """Say what the ranking does not settle: networks as good within the noise, and a degenerate ratio."""
-    best, objective, notes = status.best, status.config.objective, []
+    best, config, notes = status.best, status.config, list[str]()
     if best is None or best.accuracy is None or best.fitness is None:
         return ()
     complete = [trial for trial in trials if trial.fitness is not None]
-    stderr = fitness(objective, best.accuracy.accuracy_stderr_frac, best.cost)
+    accuracy = best.accuracy.accuracy_frac
+    less = max(0.0, accuracy - best.accuracy.accuracy_stderr_frac)
+    there, below = (fitness_of(config, best.candidate, best.cost, frac) for frac in (accuracy, less))
+    least = best.fitness - abs(there - below)
     close = [
         str(t.candidate)
         for t in complete
-        if t.number != best.number and t.fitness is not None and t.fitness >= best.fitness - stderr
+        if t.number != best.number and t.fitness is not None and t.fitness >= least
     ]
     if close:
         names = ", ".join(close[:3]) + (", ..." if len(close) > 3 else "")
@@ -88,20 +95,26 @@ def reading_notes(status: StudyStatus, trials: Sequence[Trial]) -> tuple[str, ..
             f"{len(close)} more within one standard error of the best ({names}): "
             f"on {best.accuracy.validation_images} validation images their order is not settled"
         )
-    cost = {
-        Objective.ACCURACY_PER_LATENCY: "latency_ns",
-        Objective.ACCURACY_PER_ENERGY: "energy_nj",
-    }.get(objective)
-    if (
-        cost
-        and len(complete) > 1
-        and all(getattr(best.cost, cost) <= getattr(t.cost, cost) for t in complete)
-    ):
+    for name in cheapest_in(config, best, complete):
         notes.append(
-            f"the best has the lowest {cost.partition('_')[0]} of all: costs differ more than accuracies, "
-            f"so {objective} rewards the cheapest network; look at the front too"
+            f"the best has nearly the lowest {name} of all: costs differ more than accuracies, "
+            f"so {config.objective} rewards the cheapest network; look at the front too"
         )
     return tuple(notes)
+
+
+def cheapest_in(config: StudyConfig, best: Trial, complete: Sequence[Trial]) -> list[str]:
+    """Name the costs in the objective of which the best has nearly the lowest of all."""
+    objective = parse_objective(config.objective)
+    if objective.front or len(complete) < 2:
+        return []
+    found = []
+    for name in objective.uses:
+        if name != ACCURACY:
+            costs = [values_of(config, objective, t.candidate, t.cost, 0.0)[name] for t in (best, *complete)]
+            if costs[0] <= NEARLY * min(costs) and min(costs) < max(costs):
+                found.append(name.replace("_", " "))
+    return found
 
 
 def trial_rows(status: StudyStatus, trials: Sequence[Trial]) -> list[dict[str, Any]]:
@@ -144,9 +157,9 @@ def _best(status: StudyStatus, best: Trial, notes: tuple[str, ...]) -> dict[str,
         "candidate": to_jsonable(best.candidate),
         "network_key": best.network_key,
         "network": network_to_json(network),
-        "objective": str(config.objective),
+        "objective": config.objective,
         "fitness": best.fitness,
-        "fitness_unit": UNITS[config.objective],
+        "fitness_unit": parse_objective(config.objective).unit,
         "accuracy": to_jsonable(accuracy),
         "cost": {name: getattr(cost, name) for name in _COST},
         "dataset": to_jsonable(config.dataset),

@@ -1,4 +1,7 @@
-"""The tables of the store, and how studies and trials stand in their rows."""
+"""The tables of the store, and how studies and trials stand in their rows.
+
+Every change of the tables is a migration (`services.searcher.migrations`; CONTRIBUTING.md says how).
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,15 @@ import sqlalchemy as sa
 
 from services.common.candidate import parse_blocks
 from services.common.codec import dumps, loads, to_jsonable
+from services.common.errors import InvalidInput, NotPossible
 from services.hw_oracle.types import CostReport
 from services.searcher.lease import is_live
-from services.searcher.types import Proposal, StudyConfig, StudyState, Trial, TrialState
+from services.searcher.types import Proposal, StudyConfig, StudyState, Trial, TrialState, Versions
 from services.trainer.types import AccuracyReport
-
-SCHEMA_VERSION = 1
-"""Raised with every change of the tables below; a migration starts from the number in the file."""
 
 TABLES = sa.MetaData(
     naming_convention={"uq": "uq_%(table_name)s_%(column_0_N_name)s"}
 )  # to be dropped by name
-SCHEMA = sa.Table("schema_version", TABLES, sa.Column("version", sa.Integer, primary_key=True))
 STUDIES = sa.Table(
     "studies",
     TABLES,
@@ -34,7 +34,7 @@ STUDIES = sa.Table(
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("served", sa.Boolean, nullable=False),  # a service resumes it when it starts again
     sa.Column("owner", sa.String),  # who runs it, while `lease_until` (Unix time) lasts
-    sa.Column("lease_until", sa.Float),
+    sa.Column("lease_until", sa.Float),  # by the database's clock
 )
 TRIALS = sa.Table(
     "trials",
@@ -49,7 +49,6 @@ TRIALS = sa.Table(
     sa.Column("infeasible_proposals", sa.Integer, nullable=False),
     sa.Column("duplicate_proposals", sa.Integer, nullable=False),
     sa.Column("cost", sa.Text, nullable=False),  # totals alone
-    sa.Column("cost_layers", sa.Text, nullable=False),  # 20 times as long, and seldom read
     sa.Column("accuracy", sa.Text),
     sa.Column("fitness", sa.Float),
     sa.Column("failure", sa.Text, nullable=False),
@@ -58,11 +57,28 @@ TRIALS = sa.Table(
     sa.Column("evaluate_s", sa.Float, nullable=False),
     sa.Column("started_at", sa.Float, nullable=False),
     sa.Column("finished_at", sa.Float, nullable=False),
+    sa.Column("request_id", sa.String, nullable=False, server_default=""),
+    sa.Column("seed", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("chip_hash", sa.String, nullable=False, server_default=""),  # as in cost, for queries
+    sa.Column("versions", sa.Text, nullable=False, server_default="{}"),
     sa.Column("finish_order", sa.Integer),  # 0, 1, ... as the study's trials finish: what a watcher counts
     sa.UniqueConstraint("study_id", "network_key"),
     sa.UniqueConstraint("study_id", "finish_order"),
 )
-SUMMARY = [column for column in TRIALS.c if column.name not in ("cost_layers", "finish_order")]
+# A table of their own: they are 20 times as long as the rest, seldom read, and SQLite would read past them.
+LAYERS = sa.Table(
+    "trial_layers",
+    TABLES,
+    sa.Column("study_id", sa.String, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("cost_layers", sa.Text, nullable=False),
+    sa.ForeignKeyConstraint(["study_id", "number"], ["trials.study_id", "trials.number"], ondelete="CASCADE"),
+)
+SUMMARY = [column for column in TRIALS.c if column.name not in ("chip_hash", "finish_order")]
+"""Columns that `trial_of` reads."""
+
+FINISH = ("state", "accuracy", "fitness", "failure", "evaluate_s", "finished_at", "versions")
+"""Columns that the end of a trial changes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,14 +95,34 @@ class StudyRecord:
     served: bool
 
 
+def config_of(row: sa.Row[Any]) -> StudyConfig:
+    """Read a study's settings from its row.
+
+    Raises
+    ------
+    NotPossible
+        A later version, which knows more settings, made the study.
+    """
+    try:
+        return loads(StudyConfig, row.config)
+    except InvalidInput as error:
+        raise NotPossible(
+            f"study: {row.name!r} has settings that this imcnas does not know ({error}); "
+            "use the version of imcnas that made it"
+        ) from error
+
+
 def study_of(row: sa.Row[Any]) -> StudyRecord:
-    """Read a study from its row; one that says it runs, though nobody runs it, was interrupted."""
+    """Read a study from its row and `now`; one that says it runs, though nobody runs it, was interrupted.
+
+    Raises as `config_of`.
+    """
     state = StudyState(row.state)
-    if state is StudyState.RUNNING and not is_live(row.owner, row.lease_until):
+    if state is StudyState.RUNNING and not is_live(row.owner, row.lease_until, row.now):
         state = StudyState.INTERRUPTED
     return StudyRecord(
         study_id=row.study_id,
-        config=loads(StudyConfig, row.config),
+        config=config_of(row),
         state=state,
         trials_wanted=row.trials_wanted,
         failure=row.failure,
@@ -97,7 +133,7 @@ def study_of(row: sa.Row[Any]) -> StudyRecord:
 
 
 def trial_values(trial: Trial) -> dict[str, Any]:
-    """Make a trial's columns, but for its study and its place in the order of finish.
+    """Make a trial's columns, but for its study, its place in the order of finish, and layers.
 
     Raises
     ------
@@ -110,8 +146,9 @@ def trial_values(trial: Trial) -> dict[str, Any]:
     return values | {
         "blocks": str(trial.candidate),
         "cost": dumps(totals),
-        "cost_layers": dumps(trial.cost.layers),
         "accuracy": None if trial.accuracy is None else dumps(trial.accuracy),
+        "chip_hash": trial.cost.chip_hash,
+        "versions": dumps(trial.versions),
     }
 
 
@@ -135,4 +172,7 @@ def trial_of(config: StudyConfig, row: sa.Row[Any]) -> Trial:
         evaluate_s=row.evaluate_s,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        request_id=row.request_id,
+        seed=row.seed,
+        versions=loads(Versions, row.versions),
     )

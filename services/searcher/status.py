@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from services.searcher.objective import best_trial
-from services.searcher.pareto import Point, front_indices, hypervolume
+from services.searcher.pareto import Point, hypervolume
+from services.searcher.ranking import best_trial, trial_front
 from services.searcher.rows import StudyRecord
 from services.searcher.types import StudyStatus, Trial, TrialState
 
@@ -23,20 +23,10 @@ def study_status(record: StudyRecord, trials: Sequence[Trial]) -> StudyStatus:
         failed=counts[TrialState.FAILED],
         running=counts[TrialState.RUNNING],
         best=best_trial(trials),
-        front=trial_front(trials),
+        front=trial_front(record.config, trials),
         failure=record.failure,
         note=record.note,
     )
-
-
-def trial_front(trials: Sequence[Trial]) -> tuple[Trial, ...]:
-    """Complete trials undominated in accuracy, latency and energy, by rising latency."""
-    complete, points = [], []
-    for trial in trials:
-        if trial.accuracy is not None:
-            complete.append(trial)
-            points.append((trial.cost.latency_ns, trial.cost.energy_nj, -trial.accuracy.accuracy_frac))
-    return tuple(complete[i] for i in front_indices(points))
 
 
 def latency_hypervolume(trials: Sequence[Trial], reference_latency_ns: float) -> float:

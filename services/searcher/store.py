@@ -1,98 +1,70 @@
-"""Studies and trials in one SQLite file: what is committed here is what a search can resume from."""
+"""Studies and trials in a database: what is committed here is what a search can resume from."""
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from services.common.codec import dumps, loads, to_jsonable
-from services.common.errors import (
-    ImcnasError,
-    InvalidRequest,
-    NotFound,
-    NotPossible,
-    StudyConflict,
-    Violation,
-    violation,
-)
-from services.common.sql import connect, transaction
+from services.common.closing import Closing
+from services.common.codec import dumps, loads
+from services.common.errors import InvalidRequest, NotFound, StudyConflict, violation
 from services.hw_oracle.types import LayerCost
+from services.searcher.database import Database
 from services.searcher.lease import LEASE_S, describe, is_live, new_owner
 from services.searcher.rows import (
-    SCHEMA,
-    SCHEMA_VERSION,
+    FINISH,
+    LAYERS,
     STUDIES,
     SUMMARY,
-    TABLES,
     TRIALS,
     StudyRecord,
+    config_of,
     study_of,
     trial_of,
     trial_values,
 )
+from services.searcher.same import check_same
 from services.searcher.types import StudyConfig, StudyState, Trial, TrialState
 
 
-class Store:
-    """The file of studies; every method is one committed transaction and may be called from any thread.
+class Store(Closing):
+    """The studies of a database; every method is one committed transaction and may be called from any thread.
+
+    Any method raises `Unavailable` or `NotPossible` when the database fails: see
+    `services.searcher.database.Database.transaction`. What was committed before is kept.
 
     Parameters
     ----------
-    path : Path
-        SQLite file; made with its folder where absent.
+    where : Path or str
+        SQLite file, made with its folder where absent, or a URL such as ``postgresql://user@host/name``.
 
     Raises
     ------
     InvalidRequest
-        The path cannot be opened or is no database of ours.
+        It cannot be opened, or is no database.
     NotPossible
-        A later version wrote it. Any method raises it when the file fails (disk full, locked for long).
+        A later version wrote it, or something that is not imcnas.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, where: Path | str) -> None:
+        self._database = Database(where)
+        self._transaction = self._database.transaction
         self._owner = new_owner()
-        try:
-            self._engine = connect(path)
-        except OSError as error:
-            raise _unusable(path, error) from error
-        try:
-            with transaction(self._engine, write=True) as connection:
-                TABLES.create_all(connection)
-                version = connection.scalar(sa.select(SCHEMA.c.version))
-                if version is None:
-                    connection.execute(SCHEMA.insert().values(version=SCHEMA_VERSION))
-        except sa.exc.DatabaseError as error:
-            self.close()
-            raise _unusable(path, error) from error
-        if version is not None and version != SCHEMA_VERSION:
-            self.close()
-            raise NotPossible(
-                f"store: {path} has schema version {version}, this imcnas reads {SCHEMA_VERSION}; "
-                "use the version of imcnas that wrote it, or another path"
-            )
+
+    @property
+    def name(self) -> str:
+        """What messages call the database: its file, or its URL without a password."""
+        return self._database.name
 
     def close(self) -> None:
         """Close every connection."""
-        self._engine.dispose()
-
-    @contextmanager
-    def _transaction(self, *, write: bool = True) -> Iterator[sa.Connection]:
-        try:
-            with transaction(self._engine, write=write) as connection:
-                yield connection
-        except sa.exc.OperationalError as error:
-            raise NotPossible(
-                f"store: {self.path} failed ({error.orig}); what was finished is kept, "
-                "so run the search again once that is mended"
-            ) from error
+        self._database.close()
 
     def open_study(self, config: StudyConfig, trials_wanted: int, *, served: bool = False) -> StudyRecord:
         """Make the study of `config.name`, or reopen it with a new number of trials, and take its lease.
@@ -115,8 +87,16 @@ class Store:
         """
         if trials_wanted < 1:
             raise InvalidRequest.of(violation("trials", trials_wanted, "1 or more"))
+        try:
+            study_id = self._open(config, trials_wanted, served)
+        except sa.exc.IntegrityError:  # somebody else made it a moment ago
+            study_id = self._open(config, trials_wanted, served)
+        return self.study(study_id)
+
+    def _open(self, config: StudyConfig, trials_wanted: int, served: bool) -> str:
+        named = sa.select(STUDIES).where(STUDIES.c.name == config.name).with_for_update()
         with self._transaction() as connection:
-            row = connection.execute(sa.select(STUDIES).where(STUDIES.c.name == config.name)).one_or_none()
+            row = connection.execute(named).one_or_none()
             if row is None:
                 study_id = uuid.uuid4().hex[:16]
                 connection.execute(
@@ -131,19 +111,19 @@ class Store:
                     )
                 )
             else:
-                study_id = row.study_id
-                live = is_live(row.owner, row.lease_until)
+                study_id = str(row.study_id)
+                live = is_live(row.owner, row.lease_until, self._now(connection))
                 counted = sa.select(sa.func.count()).where(TRIALS.c.study_id == study_id)
                 count = connection.execute(counted).scalar_one()
                 changes = {"state": str(StudyState.RUNNING), "failure": "", "note": "", "served": served}
                 if count or live:
-                    _check_same(loads(StudyConfig, row.config), config)
+                    check_same(config_of(row), config)
                 else:  # it could not even start: other settings may be what mends that
                     changes["config"] = dumps(config)
                 changes["trials_wanted"] = max(trials_wanted, count, row.trials_wanted if live else 0)
                 connection.execute(STUDIES.update().where(STUDIES.c.study_id == study_id).values(**changes))
             self._take(connection, study_id)
-        return self.study(study_id)
+        return study_id
 
     def acquire(self, study_id: str) -> None:
         """Become who runs the study, or go on being it.
@@ -163,19 +143,32 @@ class Store:
             connection.execute(STUDIES.update().where(mine).values(owner=None, lease_until=None))
 
     def _take(self, connection: sa.Connection, study_id: str) -> None:
-        row = connection.execute(sa.select(STUDIES).where(STUDIES.c.study_id == study_id)).one()
-        if row.owner != self._owner and is_live(row.owner, row.lease_until):
-            raise StudyConflict(
-                f"study: {row.name!r} is being searched by {describe(row.owner)}; "
-                f"stop that one, or wait until it has ended (should it have died, at most {LEASE_S:g} s)"
-            )
-        # Guards against another who takes the study between the look and this.
-        unchanged = sa.and_(STUDIES.c.study_id == study_id, STUDIES.c.owner.is_not_distinct_from(row.owner))
-        taken = connection.execute(
-            STUDIES.update().where(unchanged).values(owner=self._owner, lease_until=time.time() + LEASE_S)
+        row = self._locked(connection, study_id)
+        now = self._now(connection)  # asked after the wait for the row
+        if row.owner != self._owner and is_live(row.owner, row.lease_until, now):
+            raise self._taken(row)
+        chosen = STUDIES.update().where(STUDIES.c.study_id == study_id)
+        connection.execute(chosen.values(owner=self._owner, lease_until=now + LEASE_S))
+
+    def _fence(self, connection: sa.Connection, study: StudyRecord) -> None:
+        """Refuse to write for a process that lost its study meanwhile, such as on a machine that slept."""
+        row = self._locked(connection, study.study_id)
+        if row.owner not in (None, self._owner):
+            raise self._taken(row)
+
+    def _locked(self, connection: sa.Connection, study_id: str) -> sa.Row[Any, Any, Any]:
+        """Who runs a study; until the transaction ends nobody else becomes it (of SQLite it has the file)."""
+        lease = sa.select(STUDIES.c.name, STUDIES.c.owner, STUDIES.c.lease_until)
+        return connection.execute(lease.where(STUDIES.c.study_id == study_id).with_for_update()).one()
+
+    def _taken(self, row: sa.Row[Any, Any, Any]) -> StudyConflict:
+        return StudyConflict(
+            f"study: {row.name!r} is being searched by {describe(row.owner)}; "
+            f"stop that one, or wait until it has ended (should it have died, at most {LEASE_S:g} s)"
         )
-        if not taken.rowcount:
-            raise StudyConflict(f"study: somebody else has just begun to search {row.name!r}")
+
+    def _now(self, connection: sa.Connection) -> float:
+        return float(connection.execute(sa.select(self._database.clock())).scalar_one())
 
     def study(self, study: str) -> StudyRecord:
         """Find a study by its id or its name.
@@ -186,17 +179,27 @@ class Store:
             Neither exists.
         """
         either = sa.or_(STUDIES.c.study_id == study, STUDIES.c.name == study)
+        chosen = sa.select(STUDIES, self._database.clock().label("now")).where(either).limit(1)
         with self._transaction(write=False) as connection:
-            row = connection.execute(sa.select(STUDIES).where(either).limit(1)).one_or_none()
+            row = connection.execute(chosen).one_or_none()
         if row is None:
-            raise NotFound(f"study: no study {study!r} in {self.path}")
+            raise NotFound(f"study: no study {study!r} in {self.name}")
         return study_of(row)
 
     def studies(self) -> tuple[StudyRecord, ...]:
         """Every study, the oldest first."""
+        chosen = sa.select(STUDIES, self._database.clock().label("now")).order_by(STUDIES.c.created_at)
         with self._transaction(write=False) as connection:
-            rows = connection.execute(sa.select(STUDIES).order_by(STUDIES.c.created_at)).all()
-        return tuple(map(study_of, rows))
+            return tuple(map(study_of, connection.execute(chosen)))
+
+    def trial_counts(self) -> dict[str, Counter[TrialState]]:
+        """How many trials of each state every study has, by study id; a study without trials is absent."""
+        chosen = sa.select(TRIALS.c.study_id, TRIALS.c.state, sa.func.count().label("trials"))
+        found: dict[str, Counter[TrialState]] = {}
+        with self._transaction(write=False) as connection:
+            for row in connection.execute(chosen.group_by(TRIALS.c.study_id, TRIALS.c.state)):
+                found.setdefault(row.study_id, Counter())[TrialState(row.state)] = row.trials
+        return found
 
     def trials_wanted(self, study_id: str) -> int:
         """How many trials the study is to have; it may rise while the search runs."""
@@ -229,26 +232,30 @@ class Store:
     def trials(self, study: StudyRecord, start: int = 0) -> tuple[Trial, ...]:
         """Trials from number `start` on, their costs without layers."""
         chosen = sa.select(*SUMMARY).where(_of(study), TRIALS.c.number >= start).order_by(TRIALS.c.number)
-        with self._transaction(write=False) as connection:
-            return tuple(trial_of(study.config, row) for row in connection.execute(chosen))
+        return self._read(study, chosen)
 
     def finished_trials(self, study: StudyRecord, cursor: int = 0) -> tuple[Trial, ...]:
         """Trials in the order in which they finished, without the first `cursor`; costs without layers."""
         order = TRIALS.c.finish_order
         chosen = sa.select(*SUMMARY).where(_of(study), order >= cursor).order_by(order)
+        return self._read(study, chosen)
+
+    def _read(self, study: StudyRecord, chosen: sa.Select[Any]) -> tuple[Trial, ...]:
+        piecewise = chosen.execution_options(yield_per=500)  # psycopg would hold every row at once
         with self._transaction(write=False) as connection:
-            return tuple(trial_of(study.config, row) for row in connection.execute(chosen))
+            return tuple(trial_of(study.config, row) for row in connection.execute(piecewise))
 
     def trial(self, study: StudyRecord, number: int) -> Trial:
         """One trial, its cost with layers; NotFound where there is none of that number."""
         chosen = sa.select(TRIALS).where(_of(study), TRIALS.c.number == number)
+        of_trial = (LAYERS.c.study_id == study.study_id) & (LAYERS.c.number == number)
         with self._transaction(write=False) as connection:
             row = connection.execute(chosen).one_or_none()
+            layers = connection.scalar(sa.select(LAYERS.c.cost_layers).where(of_trial))
         if row is None:
             raise NotFound(f"trial: study {study.config.name!r} has no trial {number}")
         trial = trial_of(study.config, row)
-        layers = loads(tuple[LayerCost, ...], row.cost_layers)
-        return replace(trial, cost=replace(trial.cost, layers=layers))
+        return replace(trial, cost=replace(trial.cost, layers=loads(tuple[LayerCost, ...], layers or "[]")))
 
     def insert_trial(self, study: StudyRecord, trial: Trial) -> None:
         """Record a trial before it is trained.
@@ -256,29 +263,36 @@ class Store:
         Raises
         ------
         StudyConflict
-            Its number or network is there already: another process runs the same study.
+            Its number or network is there already, or another process runs the study.
         """
         try:
             with self._transaction() as connection:
-                connection.execute(TRIALS.insert().values(study_id=study.study_id, **trial_values(trial)))
+                self._fence(connection, study)
+                key = {"study_id": study.study_id, "number": trial.number}
+                connection.execute(TRIALS.insert().values(**key | trial_values(trial)))
+                connection.execute(LAYERS.insert().values(**key, cost_layers=dumps(trial.cost.layers)))
         except sa.exc.IntegrityError as error:
             raise StudyConflict(
-                f"study: trial {trial.number} of {study.config.name!r} is in {self.path} already: "
+                f"study: trial {trial.number} of {study.config.name!r} is in {self.name} already: "
                 "another process runs this study; stop one of them"
             ) from error
 
     def finish_trial(self, study: StudyRecord, trial: Trial) -> None:
-        """Record a trial's result; once this returns, the trial is finished for good."""
+        """Record a trial's result; once this returns, the trial is finished for good.
+
+        Raises
+        ------
+        StudyConflict
+            It was finished before, or another process runs the study.
+        """
         last = sa.select(sa.func.coalesce(sa.func.max(TRIALS.c.finish_order) + 1, 0)).where(_of(study))
-        changed = {
-            name: value
-            for name, value in trial_values(trial).items()
-            if name in ("state", "accuracy", "fitness", "failure", "evaluate_s", "finished_at")
-        }
+        changed = {name: value for name, value in trial_values(trial).items() if name in FINISH}
+        running = TRIALS.c.state == str(TrialState.RUNNING)
         with self._transaction() as connection:
+            self._fence(connection, study)
             changed_rows = connection.execute(
                 TRIALS.update()
-                .where(_of(study), TRIALS.c.number == trial.number, TRIALS.c.state == str(TrialState.RUNNING))
+                .where(_of(study), TRIALS.c.number == trial.number, running)
                 .values(finish_order=last.scalar_subquery(), **changed)
             ).rowcount
         if not changed_rows:
@@ -287,39 +301,5 @@ class Store:
             )
 
 
-def _unusable(path: Path, error: Exception) -> ImcnasError:
-    detail = getattr(error, "orig", None) or error
-    text = f"cannot open {path} as a store of studies ({detail}); "
-    text += "give a path in a folder that can be written to, new or made by imcnas"
-    return InvalidRequest.of(Violation("store", text))
-
-
 def _of(study: StudyRecord) -> sa.ColumnElement[bool]:
     return TRIALS.c.study_id == study.study_id
-
-
-def _check_same(stored: StudyConfig, asked: StudyConfig) -> None:
-    """Raise StudyConflict with every setting that differs; what is for people only is none."""
-    old, new = (
-        _flat(to_jsonable(replace(c, chip_name="", dataset=replace(c.dataset, description=""))))
-        for c in (stored, asked)
-    )
-    wrong = [
-        Violation(field, f"stored {old.get(field)!r}, asked {new.get(field)!r}")
-        for field in dict.fromkeys((*old, *new))
-        if old.get(field) != new.get(field)
-    ]
-    if wrong:
-        text = f"a study named {stored.name!r} exists with other settings: {'; '.join(map(str, wrong))}"
-        raise StudyConflict(f"{text}. Give this one another name (--study NAME), or the same settings", wrong)
-
-
-def _flat(obj: Any, path: str = "") -> dict[str, Any]:
-    """Leaves of nested objects by dotted path; lists are leaves."""
-    if not isinstance(obj, dict):
-        return {path: obj}
-    return {
-        k: v
-        for name, value in obj.items()
-        for k, v in _flat(value, f"{path}.{name}" if path else name).items()
-    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -31,10 +31,18 @@ class TpeStrategy:
     space : SearchSpace
     startup_trials : int
         Random trials before the model proposes; complete and running ones count.
+    losses : callable
+        Given trials, what is minimised, by the numbers of those that are complete.
     """
 
-    def __init__(self, space: SearchSpace, startup_trials: int) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        startup_trials: int,
+        losses: Callable[[Sequence[Trial]], Mapping[int, float]],
+    ) -> None:
         self._space = space
+        self._losses = losses
         self._startup_trials = startup_trials
         self._domain = hyperopt_domain(space)
         self._documents: dict[int, dict[str, Any]] = {}
@@ -49,7 +57,9 @@ class TpeStrategy:
         told = [trial for trial in history if trial.state is not TrialState.FAILED]
         if len(told) < self._startup_trials:
             return draw_blocks(self._space, Random(seed))
-        trials = trials_from_docs([self._document(trial) for trial in told], validate=False)
+        losses = self._losses(told)
+        documents = [self._document(trial, losses.get(trial.number)) for trial in told]
+        trials = trials_from_docs(documents, validate=False)
         # Start-up is ours: Hyperopt's would count, and number, trials in its own way.
         (answer,) = tpe.suggest(
             [len(history)],
@@ -63,7 +73,7 @@ class TpeStrategy:
         values = answer["misc"]["vals"]
         return blocks_of(self._space, {label: chosen[0] for label, chosen in values.items() if len(chosen)})
 
-    def _document(self, trial: Trial) -> dict[str, Any]:
+    def _document(self, trial: Trial, loss: float | None) -> dict[str, Any]:
         """Hyperopt's record of a trial, kept between calls and completed when the trial is."""
         document = self._documents.get(trial.number)
         if document is None:
@@ -78,7 +88,7 @@ class TpeStrategy:
             document = {"tid": trial.number, "misc": misc, "spec": None, "exp_key": None}
             document |= {"state": JOB_STATE_NEW, "result": {"status": STATUS_NEW}}
             self._documents[trial.number] = document
-        if trial.fitness is not None and document["state"] != JOB_STATE_DONE:
+        if loss is not None:
             document["state"] = JOB_STATE_DONE
-            document["result"] = {"status": STATUS_OK, "loss": -trial.fitness}
+            document["result"] = {"status": STATUS_OK, "loss": loss}
         return document

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 from services.common.candidate import Candidate
-from services.common.errors import InvalidRequest, violation
+from services.common.errors import InvalidCandidate, InvalidRequest, Violation, violation
 from services.common.layers import Bits
 from services.common.space import SearchSpace
 from services.hw_oracle.types import ChipConfig, CostReport
+from services.searcher.objective import parse_objective
 from services.trainer.types import AccuracyReport, DatasetInfo, TrainRecipe
-
-
-class Objective(StrEnum):
-    """The paper's fitness functions, all maximised."""
-
-    ACCURACY = "accuracy"
-    ACCURACY_PER_LATENCY = "accuracy/latency"
-    ACCURACY_PER_ENERGY = "accuracy/energy"
 
 
 class Strategy(StrEnum):
     """Who proposes the next candidate."""
 
     TPE = "tpe"
+    EVOLUTION = "evolution"
     RANDOM = "random"
 
 
@@ -45,6 +40,8 @@ class Proposal(StrEnum):
     """A feasible neighbour of the best, after the strategy ran out of attempts."""
     DRAW = "draw"
     """A feasible random draw, where no mutation was left either."""
+    ENQUEUED = "enqueued"
+    """Asked for by the study's settings."""
 
 
 class StudyState(StrEnum):
@@ -87,6 +84,37 @@ class TrainingLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HardwareLimits:
+    """What a candidate may cost on the chip; over a limit it is infeasible, never trained. None is no limit.
+
+    Parameters
+    ----------
+    max_latency_ns, max_energy_nj, max_area_um2 : float or None
+    max_power_w : float or None
+        Of all modules at once.
+    max_average_power_w : float or None
+        Energy over latency.
+    max_tiles : int or None
+    """
+
+    max_latency_ns: float | None = None
+    max_energy_nj: float | None = None
+    max_area_um2: float | None = None
+    max_power_w: float | None = None
+    max_average_power_w: float | None = None
+    max_tiles: int | None = None
+
+    def __post_init__(self) -> None:
+        wrong = [
+            violation(f"hardware_limits.{f.name}", value, "a number above 0")
+            for f in fields(self)
+            if (value := getattr(self, f.name)) is not None and not 0 < value < math.inf
+        ]
+        if wrong:
+            raise InvalidRequest.of(*wrong)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyConfig:
     """Everything that decides a study's trials; two configurations that differ are two studies.
 
@@ -97,7 +125,9 @@ class StudyConfig:
     dataset : DatasetInfo
         As the trainer described it: shape and classes decide the networks, the fingerprint the data.
     space : SearchSpace
-    objective : Objective
+    objective : str
+        What is maximised: an expression such as ``accuracy/latency``, or ``pareto(accuracy,latency)``; see
+        `services.searcher.objective`. Kept as it is always written.
     strategy : Strategy
     chip : ChipConfig
     chip_name : str
@@ -109,13 +139,16 @@ class StudyConfig:
     seed : int
         0 <= seed < 2**31.
     startup_trials : int
-        Random trials before TPE models anything.
+        Random trials before the strategy learns from any; those enqueued count.
+    hardware_limits : HardwareLimits
+    enqueued : tuple of Candidate
+        Evaluated first, where they are within the limits; of the space.
     """
 
     name: str
     dataset: DatasetInfo
     space: SearchSpace
-    objective: Objective
+    objective: str
     strategy: Strategy = Strategy.TPE
     chip: ChipConfig
     chip_name: str
@@ -124,6 +157,8 @@ class StudyConfig:
     bits: Bits = Bits()
     seed: int = 0
     startup_trials: int = 10
+    hardware_limits: HardwareLimits = HardwareLimits()
+    enqueued: tuple[Candidate, ...] = ()
 
     def __post_init__(self) -> None:
         wrong = []
@@ -136,8 +171,37 @@ class StudyConfig:
             wrong.append(violation("seed", self.seed, "0 <= value < 2**31"))
         if self.startup_trials < 1:
             wrong.append(violation("startup_trials", self.startup_trials, "1 or more"))
+        for i, candidate in enumerate(self.enqueued):
+            try:
+                self.space.check(candidate)
+            except InvalidCandidate as error:
+                wrong += [Violation(f"enqueued[{i}].{v.field}", v.description) for v in error.violations]
+        try:
+            object.__setattr__(self, "objective", parse_objective(self.objective).text)
+        except InvalidRequest as error:
+            wrong += error.violations
         if wrong:
             raise InvalidRequest.of(*wrong)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Versions:
+    """What a trial was made with; empty where it is not known.
+
+    Parameters
+    ----------
+    imcnas, python, hyperopt : str
+        Of the process that searched.
+    cost_model : str
+    torch : str
+        Of the worker that trained it; empty before.
+    """
+
+    imcnas: str = ""
+    python: str = ""
+    hyperopt: str = ""
+    cost_model: str = ""
+    torch: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +233,11 @@ class Trial:
         (training and overhead).
     started_at, finished_at : float
         Unix time in seconds; finished_at is 0 while running.
+    request_id : str
+        Of its evaluation, the same however often the search is resumed.
+    seed : int
+        Of its training.
+    versions : Versions
     """
 
     number: int
@@ -188,6 +257,9 @@ class Trial:
     evaluate_s: float = 0.0
     started_at: float = 0.0
     finished_at: float = 0.0
+    request_id: str = ""
+    seed: int = 0
+    versions: Versions = Versions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +277,8 @@ class StudyStatus:
     best : Trial or None
         Of the highest fitness.
     front : tuple of Trial
-        Complete trials undominated in accuracy, latency and energy, by rising latency.
+        Complete trials on the front of the objective's quantities, else of accuracy, latency and energy; by
+        rising costs.
     failure : str
         Why the search failed; empty otherwise.
     note : str

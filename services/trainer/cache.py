@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from services.common.closing import Closing
 from services.common.codec import dumps, loads
 from services.common.errors import InvalidRequest, Violation
-from services.common.sql import connect, transaction
+from services.common.sql import connect, database_name, lock_tables, transaction
 from services.trainer.identity import Identity
 from services.trainer.types import AccuracyReport, EvaluationRequest
 
@@ -50,10 +50,12 @@ class ResultCache(Closing):
         try:
             self._engine = connect(where)
             with transaction(self._engine, write=True) as connection:
+                lock_tables(connection)
                 TABLES.create_all(connection)
-        except (OSError, sa.exc.SQLAlchemyError) as error:
+        except (OSError, ValueError, sa.exc.SQLAlchemyError) as error:
             detail = getattr(error, "orig", None) or error
-            text = f"cannot open {where} ({detail}); give a file that can be written to, or a database's URL"
+            text = f"cannot open {database_name(where)} ({detail}); "
+            text += "give a file that can be written to, or a database's URL"
             raise InvalidRequest.of(Violation("cache", text)) from error
 
     def close(self) -> None:

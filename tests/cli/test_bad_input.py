@@ -12,7 +12,7 @@ from tests.cli.conftest import CONV, IMAGE, Command, network
     ("arguments", "told"),
     [
         (["search", "--dataset", "digitz"], ["dataset", "'digitz'", "digits-hard", "did you mean digits"]),
-        (["search", "--objective", "acuracy"], ["objective", "'acuracy'", "accuracy/latency"]),
+        (["search", "--objective", "acuracy"], ["objective", "'acuracy'", "did you mean accuracy?"]),
         (["search", "--space", "papr"], ["space", "'papr'", "did you mean paper?"]),
         (["search", "--recipe", "quik"], ["recipe", "'quik'", "did you mean quick?"]),
         (["search", "--chip", "mnsim"], ["chip", "'mnsim'", "mnsim2_default"]),

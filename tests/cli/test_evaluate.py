@@ -69,6 +69,21 @@ def test_the_table_has_bars_of_busy_time_and_energy_that_fit_the_terminal(
     assert "…" not in out
 
 
+@pytest.mark.parametrize("width", [30, 40, 60])
+@pytest.mark.parametrize("detail", ["layers", "modules"])
+def test_numbers_are_never_cut_and_columns_that_are_left_out_are_named(
+    imcnas: Command, monkeypatch: pytest.MonkeyPatch, width: int, detail: str
+):
+    command = ("evaluate", "VGG16-RES32", *SMALL, "--detail", detail)
+    whole = [line.split() for line in imcnas(*command)[1].splitlines()]
+    monkeypatch.setattr("services.cli.console.CONSOLE._width", width)
+    _, out, _ = imcnas(*command)
+    assert "…" not in out
+    assert "Left out, for want of" in out or (width, detail) == (60, "modules")
+    busy = {" ".join(row[-2:]) for row in whole if row[-1:] in (["us"], ["ns"])}  # the last of modules
+    assert all(time in out for time in busy)
+
+
 def test_each_report_ends_with_what_is_not_modelled(imcnas: Command):
     said = "Not modelled: accuracy (too few ADC bits"
     _, out, _ = imcnas("evaluate", "VGG8", "MVGG8", *SMALL, "--detail", "totals")

@@ -13,7 +13,7 @@ from services.common.space import load_space
 from services.hw_oracle.cost import evaluate
 from services.hw_oracle.types import ChipConfig
 from services.searcher.events import EpochDone, Event, SearchStarted, TrialFinished, TrialStarted
-from services.searcher.types import Objective, Proposal, StudyConfig, Trial, TrialState
+from services.searcher.types import Proposal, StudyConfig, Trial, TrialState
 from services.trainer.recipe import load_recipe
 from services.trainer.types import AccuracyReport, DatasetInfo, EpochReport
 
@@ -26,7 +26,7 @@ def config() -> StudyConfig:
         fingerprint="f", description="",
     )  # fmt: skip
     return StudyConfig(
-        name="s", dataset=data, space=load_space("small"), objective=Objective.ACCURACY, chip=ChipConfig(),
+        name="s", dataset=data, space=load_space("small"), objective="accuracy", chip=ChipConfig(),
         chip_name="c", recipe=load_recipe("quick"),
     )  # fmt: skip
 

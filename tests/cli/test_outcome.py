@@ -31,7 +31,7 @@ def test_a_name_is_never_broken_and_its_row_has_what_fits(width: int):
     assert "0.900 ± 0.010" in row
     assert " us" in row
     assert " uJ" in row
-    assert (" mm2" in row) == (width >= 100)
+    assert (" mm2" in row) == (width >= 80)
     assert "…" not in row
 
 

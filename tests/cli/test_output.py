@@ -25,6 +25,24 @@ def test_a_reader_that_leaves_ends_the_command_as_sigpipe_would(tmp_path: Path, 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("arguments", ["--help", "evaluate --help"])
+def test_a_reader_of_help_may_leave_too(tmp_path: Path, arguments: str) -> None:
+    done = _bash(f"{COMMAND} {arguments} | true; echo ${{PIPESTATUS[@]}}", tmp_path)
+    assert (done.stdout, done.stderr) == ("141 0\n", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "code"), [("evaluate VGG8 --image 1x8x8", 0), ("--help", 0), ("evaluate nothing", 1)]
+)
+def test_output_that_is_closed_goes_nowhere(tmp_path: Path, arguments: str, code: int) -> None:
+    done = _bash(f"{COMMAND} {arguments} >&-", tmp_path)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert _bash(f"{COMMAND} {arguments} >&- 2>&-", tmp_path).returncode == code
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", ["space small --sample 2", "evaluate VGG8 --image 1x8x8", "--version"])
 def test_a_full_disk_is_one_message(tmp_path: Path, arguments: str) -> None:
     done = _bash(f"{COMMAND} {arguments} > /dev/full", tmp_path)

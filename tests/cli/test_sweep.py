@@ -1,17 +1,20 @@
 """`imcnas sweep`: the table, the CSV file, the plot, and what fails."""
 
 import csv
+from io import StringIO
 from itertools import islice
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from services.cli.sweep_table import show_sweep
 from services.common.candidate import candidate_layers, parse_candidate
 from services.common.layers import Shape
 from services.hw_oracle.cost import evaluate
 from services.hw_oracle.derived import TOTALS, derive, totals
 from services.hw_oracle.fields import full_path, read_value, with_fields
-from services.hw_oracle.sweep import sweep
+from services.hw_oracle.sweep import Outcome, Setting, sweep
 from services.hw_oracle.types import ChipConfig
 from tests.cli.conftest import Command
 
@@ -101,9 +104,43 @@ def test_a_long_table_shows_what_no_other_combination_beats(imcnas: Command):
     _, out, _ = imcnas(
         "sweep", *SMALL, "--set", f"clock_mhz={clocks}", "--set", "rows=128,256", "--csv", "s.csv"
     )
-    assert "Shown of 70 combinations: the front of latency, energy and area (2)." in out
+    assert "Shown of 70 combinations: the front of latency, energy and area (2), and the best of" in out
     assert len(rows_of("s.csv")) == 70
     assert [line.split()[0] for line in out.splitlines() if line[:3].isdigit()] == ["350", "350"]
+
+
+def outcome(place: int, **totals: float) -> Outcome:
+    return Outcome(network="net", values=(place,), totals=dict.fromkeys(TOTALS, 1.0) | totals)
+
+
+def show(outcomes: list[Outcome], width: int) -> list[str]:
+    console = Console(file=StringIO(), width=width)
+    clock = Setting(name="clock_mhz", path="clock_mhz", values=tuple(range(len(outcomes))))
+    show_sweep(console, [clock], outcomes)
+    return console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # a StringIO
+
+
+def test_the_best_of_each_column_is_shown_however_long_the_front():
+    # 100 on the front of latency, energy and area, and the best power behind them all
+    front = [outcome(n, latency_ns=100 + n, energy_nj=200 - n, average_power_w=2) for n in range(100)]
+    lines = show([*front, outcome(100, latency_ns=5e3, energy_nj=5e3, average_power_w=1)], 160)
+    rows = [line for line in lines if line[:1].isdigit()]
+    assert len(rows) == 60
+    assert rows[-1].startswith("100")
+    assert "1.00 W ★" in rows[-1] or "1 W ★" in rows[-1]
+    assert {rows[0].split()[0], rows[-2].split()[0]} == {"0", "99"}  # least latency, least energy
+    assert "area (59 of 100), and the best" in " ".join(lines)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_columns_that_do_not_fit_are_named_and_no_number_is_cut(width: int):
+    lines = show([outcome(n, latency_ns=123.4 + n, energy_nj=456.7) for n in range(3)], width)
+    text = " ".join(lines)
+    assert "…" not in text
+    assert "123 ns ★" in text
+    heading = text.split("★")[0]
+    for name in ("latency", "energy", "area", "TOPS/W", "power", "tiles", "inferences/s", "TOPS/mm2"):
+        assert (name in heading) != (name in text.partition("for want of width:")[2])
 
 
 def test_ctrl_c_shows_and_keeps_what_is_done(imcnas: Command, monkeypatch: pytest.MonkeyPatch):

@@ -224,7 +224,7 @@ def test_a_trainer_elsewhere_trains_and_judges_on_chips(
         (("VGG4", "--recipe", "quik"), "did you mean quick"),
         (("VGG4", "--chip", "isac"), "did you mean isaac"),
         (("VGG4", "--bits", "x"), "--bits: got 'x'"),
-        (("--study", "s"), "no studies in runs/studies.sqlite; give their folder with --runs"),
+        (("--study", "s"), "run imcnas search first, or give their folder with --runs"),
     ],
 )
 def test_what_cannot_be_is_refused_by_its_name(

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.common import codec
 from services.common.codec import dumps, from_jsonable, loads, to_jsonable
 from services.common.errors import InvalidInput
+from services.common.readers import reader
 
 
 class Colour(StrEnum):
@@ -52,6 +54,24 @@ def test_what_is_read_equals_what_was_written(tree):
     again = loads(Tree, dumps(tree))
     assert again == tree
     assert repr(again) == repr(tree)  # equal types too: 1 == 1.0 == True
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | finite | st.sampled_from(["red", "x"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["size", "colour"]), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["name", "leaf", "leaves", "pair", "limit", "flag", "x"]), anything))
+def test_the_fast_reader_takes_nothing_that_the_slow_one_refuses_or_reads_otherwise(obj):
+    try:
+        fast = reader(Tree)({"name": "x"} | obj)
+    except Exception:
+        return
+    assert repr(codec._read(Tree, {"name": "x"} | obj, "")) == repr(fast)
 
 
 def test_derived_fields_are_not_written():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from pydantic import ValidationError
 
@@ -33,7 +31,7 @@ def test_the_environment_sets_every_field(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("IMCNAS_SEARCHER_STORE", "/data/studies.db")
     monkeypatch.setenv("IMCNAS_TRAINER_RAY_ADDRESS", "auto")
     searcher = read_settings(SearcherSettings)
-    assert (searcher.port, searcher.oracle, searcher.store) == (0, "oracle:1", Path("/data/studies.db"))
+    assert (searcher.port, searcher.oracle, searcher.store) == (0, "oracle:1", "/data/studies.db")
     assert read_settings(TrainerSettings).ray_address == "auto"
 
 

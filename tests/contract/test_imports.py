@@ -23,6 +23,8 @@ TORCH = {
     "worker",
 }  # files of the trainer
 ANALOG = {str(file.relative_to(ROOT)) for file in (ROOT / "trainer" / "analog").glob("*.py")}
+STORE = {f"searcher/{name}.py" for name in ("database", "rows", "store")}
+STORE |= {str(file.relative_to(ROOT)) for file in (ROOT / "searcher" / "migrations").rglob("*.py")}
 HEAVY = {"torch", "ray", "hyperopt", "sklearn", "sqlalchemy", "matplotlib"}
 
 
@@ -94,7 +96,8 @@ def test_the_command_shows_its_help_without_loading_anything_heavy():
             {f"trainer/{name}.py" for name in TORCH | {"pool"}} | {IMPORTER, *ANALOG},
         ),
         ("hyperopt", {"searcher/space.py", "searcher/tpe.py"}),
-        ("sqlalchemy", {"common/sql.py", "searcher/store.py", "searcher/rows.py", "trainer/cache.py"}),
+        ("sqlalchemy", {"common/sql.py", "trainer/cache.py", *STORE}),
+        ("alembic", {f for f in STORE if f.startswith("searcher/migrations/")}),
     ],
 )
 def test_a_library_is_imported_only_where_it_lives(library: str, homes: set[str]):

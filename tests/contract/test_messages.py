@@ -39,7 +39,7 @@ from services.common.pb.imcnas.v1 import (
 from services.common.space import SearchSpace
 from services.hw_oracle.info import ChipInfo, OracleInfo
 from services.hw_oracle.types import CandidateCosts, ChipConfig, CostReport, GroupedMapping, Pipeline
-from services.searcher.types import StudyConfig, StudyStatus, TrainingLimits, Trial
+from services.searcher.types import HardwareLimits, StudyConfig, StudyStatus, TrainingLimits, Trial
 from services.trainer.analog_types import AdcMode, AnalogConfig, ChipDraw, OnChipReport, OnChipRequest
 from services.trainer.types import (
     AccuracyReport,
@@ -299,6 +299,9 @@ MAKERS |= {
     TrainRecipe: _recipes,
     Bits: _bits,
     TrainingLimits: st.builds(TrainingLimits, max_macs=st.none() | _count, max_params=st.none() | _count),
+    HardwareLimits: st.builds(
+        HardwareLimits, max_latency_ns=st.none() | st.floats(1, 1e9), max_tiles=st.none() | _count
+    ),
     ChipConfig: _chips,
     EvaluationRequest: st.builds(
         EvaluationRequest,
@@ -336,6 +339,8 @@ MAKERS[StudyConfig] = st.builds(
     bits=_bits,
     seed=st.integers(0, 2**31 - 1),
     startup_trials=st.integers(1, 100),
+    objective=st.sampled_from(["accuracy/latency", "pareto(accuracy,energy)"]),
+    hardware_limits=MAKERS[HardwareLimits],
 )
 
 

@@ -58,7 +58,7 @@ def test_a_search_through_three_services_finds_what_one_process_finds(
 
     assert 'imcnas_oracle_networks_total{result="ok"}' in scrape(oracle)
     trained = scrape(trainer)
-    assert 'imcnas_trainer_evaluations_total{outcome="complete"} 10.0' in trained
+    assert 'imcnas_trainer_evaluations_total{job="training",outcome="complete"} 10.0' in trained
     assert 'grpc_server_handled_total{grpc_code="OK",grpc_method="Evaluate"' in trained
     told = scrape(searcher)
     assert 'imcnas_search_trials_total{outcome="complete"} 5.0' in told

@@ -19,6 +19,9 @@ from services.common.layers import (
     Pool2d,
     Shape,
 )
+from services.hw_oracle.mapping import Mapping
+from services.hw_oracle.placement import ways
+from services.hw_oracle.types import ChipConfig
 
 _bits = st.builds(
     Bits, input_bits=st.integers(1, 12), weight_bits=st.integers(2, 12), output_bits=st.integers(1, 12)
@@ -82,3 +85,8 @@ def networks(draw: Callable[..., Any], max_layers: int = 8) -> LayerList:
     if all(isinstance(layer, Concat) for layer in layers):
         layers.append(Linear(inputs=(len(layers) - 1,), out_features=2))
     return LayerList(input_shape=shapes[-1], layers=tuple(layers))
+
+
+def distances_hops(network: LayerList, mapping: Mapping, chip: ChipConfig) -> list[tuple[float, float]]:
+    """Merge and transfer distance of each layer, both in hops."""
+    return [(way.merge_hops, way.transfer_hops) for way in ways(network, mapping, chip)]

@@ -100,6 +100,13 @@ def test_a_contradiction_is_refused_with_its_fix(make: Any, message: str) -> Non
         make()
 
 
+def test_a_number_that_may_be_derived_says_so_as_files_write_it() -> None:
+    with pytest.raises(
+        InvalidChip, match=r"adcs: got -1, wanted an integer from 1 to .*, or derived \(in Python"
+    ):
+        PeConfig(adcs=-1)
+
+
 def test_a_name_stands_for_its_enumeration() -> None:
     chip = ChipConfig(placement="snake")  # type: ignore[arg-type]
     assert chip.placement is Placement.SNAKE

@@ -12,9 +12,8 @@ from services.hw_oracle.cost import evaluate
 from services.hw_oracle.derived import derive
 from services.hw_oracle.latency import layer_time
 from services.hw_oracle.mapping import map_network
-from services.hw_oracle.placement import distances_hops
 from services.hw_oracle.types import ChipConfig, GroupedMapping, PeConfig, Pipeline, TileConfig
-from tests.hw_oracle.networks import networks
+from tests.hw_oracle.networks import distances_hops, networks
 
 VECTOR = Shape(channels=256, height=1, width=1)
 

@@ -104,6 +104,19 @@ def test_a_term_reads_as_one_would_write_it():
     assert (term.value, term.unit) == (8.0, "ns")
 
 
+@pytest.mark.parametrize("clock_mhz", [333, 777])
+def test_a_layer_that_never_waits_waits_exactly_0(clock_mhz: float):
+    network = LayerList(
+        input_shape=Shape(channels=3, height=64, width=64),
+        layers=(Conv2d(inputs=(-1,), out_channels=8, kernel_size=3),),
+    )
+    chip = ChipConfig(clock_mhz=clock_mhz)
+    (cost,) = evaluate(network, chip).layers
+    assert cost.finish_ns - cost.begin_ns != busy_ns(cost)  # sums of 3,844 points, in two orders
+    terms = {term.symbol: term for term in explain(network, chip, 0)}
+    assert terms["waiting_ns"].value == 0
+
+
 def test_a_layer_that_is_not_there_is_refused():
     for index in (-1, len(EVERY_KIND.layers)):
         with pytest.raises(InvalidRequest, match=r"layer: got .*, wanted 0 to 9"):

@@ -16,6 +16,7 @@ from services.hw_oracle.fields import (
     field_value,
     full_path,
     read_value,
+    short_name,
     value_text,
     with_fields,
 )
@@ -59,14 +60,16 @@ def test_any_end_of_a_path_that_means_one_field_names_it(name: str, path: str):
         ("crosbar.rows", ["did you mean tile.pe.crossbar.rows"]),
         ("clock", ["did you mean clock_mhz"]),
         ("tile.pe.crossbar", ["field of the chip"]),
-        ("", ["one of tile.pe.crossbar.device.kind"]),
-        ("zzz" * 1000, ["one of tile.pe.crossbar.device.kind"]),
+        ("", ["'': is no field", "imcnas chips show"]),
+        ("zzz" * 1000, ["zzz: is no field", "imcnas chips show"]),
     ],
 )
 def test_a_name_of_several_fields_or_none_is_refused_with_what_may_be_meant(name: str, told: list[str]):
     with pytest.raises(InvalidRequest) as refused:
         full_path(name)
     assert [text for text in told if text not in str(refused.value)] == []
+    assert refused.value.violations[0].field == (name[:100] or "''")
+    assert len(str(refused.value)) < 500  # a few names, never all
 
 
 @pytest.mark.parametrize(
@@ -109,6 +112,12 @@ def test_every_value_is_written_as_it_is_read(chip: ChipConfig):
     texts = {path: value_text(field_value(chip, path)) for path in chip_fields()}
     read = {path: read_value(path, text) for path, text in texts.items()}
     assert with_fields(ChipConfig(), read) == chip
+
+
+def test_a_short_name_means_its_field_and_no_other():
+    assert short_name("tile.pe.crossbar.rows") == "rows"
+    assert short_name("tile.pe.adc.choice") == "adc.choice"
+    assert [full_path(short_name(path)) for path in chip_fields()] == list(chip_fields())
 
 
 def test_a_choice_sets_the_whole_converter_and_single_fields_come_after_it():

@@ -14,7 +14,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from services.common.candidate import candidate_layers, parse_candidate
-from services.common.drawing import PALE, check_figure_path, save
+from services.common.drawing import PALE, check_figure_path, save, short
 from services.common.errors import InvalidRequest, NotPossible
 from services.common.layers import Conv2d, LayerList, Shape
 from services.hw_oracle.cost import evaluate
@@ -153,6 +153,21 @@ def test_several_fields_are_drawn_as_energy_against_latency_with_a_numbered_fron
     assert {"crossbar.rows", "adc.choice", "  256", "  8", "front"} <= set(legend_texts(figure))
 
 
+def test_points_at_one_place_are_drawn_around_one_another_and_many_are_counted():
+    settings = read_settings(
+        ["device.technology_nm=22,32,45,65,90,130", "adc.choice=2,8"]
+    )  # the first costs nothing
+    found = list(sweep([("a", NETWORK)], CHIP, settings, evaluate))
+    axes = sweep_figure(settings, found, [[]]).axes[0]
+    points = [line for line in axes.lines if line.get_linestyle() == "None"]
+    assert sum(len(line.get_xdata()) for line in points) == 2 * 4
+    innermost, *around = sorted({line.get_markersize() for line in points})
+    assert len(around) == 3
+    in_front = max(points, key=lambda line: line.get_zorder())
+    assert in_front.get_markersize() == innermost
+    assert [text.get_text() for text in axes.texts].count("6×") == 2
+
+
 def test_figures_are_saved_as_the_kind_their_name_says(tmp_path: Path):
     figure = floorplan(work_out(NETWORK, CHIP), "n")
     for name in ("a.png", "a.svg", "a.PDF"):
@@ -172,6 +187,17 @@ def test_no_name_breaks_a_figure(tmp_path: Path):
         figure = sweep_figure(settings, found, [[0], [4]])
         save(figure, tmp_path / "b.png")
         assert "_b" in [text.strip() for text in legend_texts(figure)]
+        figure.draw_without_rendering()
+        for legend in figure.legends:
+            assert legend.get_window_extent().x0 >= 0
+            assert legend.get_window_extent().x1 <= figure.bbox.x1
+        assert max(axes.get_window_extent().x1 for axes in figure.axes) > 0.6 * figure.bbox.x1
+
+
+def test_a_long_name_is_cut_in_its_middle():
+    assert short("a" * 60) == "a" * 60
+    assert short("left" + "x" * 300 + "right", 20) == "leftxxx...xxxxxright"
+    assert len(short("x" * 300, 24)) == 24
 
 
 @pytest.mark.parametrize(("name", "told"), [("a.gif", ".png, .svg or .pdf"), ("no/a.png", "folder")])

@@ -15,9 +15,9 @@ from services.hw_oracle.energy import accumulator
 from services.hw_oracle.importers import from_mnsim
 from services.hw_oracle.latency import layer_time
 from services.hw_oracle.mapping import map_network
-from services.hw_oracle.placement import distances_hops
 from services.hw_oracle.schedule import schedule
 from services.hw_oracle.simconfig import chip_from_simconfig
+from tests.hw_oracle.networks import distances_hops
 
 TOLERANCE = 1e-9  # the sums are the same, their order is not
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from services.common.layers import Add, Concat, Conv2d, Layer, LayerList, Linear, Shape
 from services.hw_oracle.mapping import map_network
-from services.hw_oracle.placement import distances_hops, positions
+from services.hw_oracle.placement import positions
 from services.hw_oracle.types import ChipConfig, Placement
+from tests.hw_oracle.networks import distances_hops
 
 FIRST = {
     Placement.ROW_MAJOR: ["00", "01", "02", "10", "11", "12", "20", "21", "22"],

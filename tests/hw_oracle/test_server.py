@@ -291,6 +291,8 @@ def test_a_request_for_too_much_or_too_little_is_refused_whole(
 def test_limits_are_told(stub: Any) -> None:
     answer = stub.GetServerInfo(pb.HwOracleServiceGetServerInfoRequest(), timeout=10)
     assert (answer.max_networks, answer.max_candidates) == (1000, 10_000)
+    assert (answer.max_layers, answer.max_points) == (4096, 2**22)
+    assert answer.max_message_bytes == 16 * 2**20
 
 
 def test_a_call_that_is_cancelled_stops_its_work(

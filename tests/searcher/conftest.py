@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from services.common.candidate import BlockType, candidate_layers
 from services.common.errors import TrainingFailed
 from services.common.layers import LayerList, Shape, macs, params
 from services.common.network_json import network_key
 from services.common.space import load_space
+from services.common.sql import connect, transaction
 from services.hw_oracle.types import (
     AreaBreakdown,
     ChipConfig,
@@ -28,7 +29,7 @@ from services.hw_oracle.types import (
 from services.searcher import propose
 from services.searcher.loop import run_search
 from services.searcher.store import Store
-from services.searcher.types import Objective, StudyConfig, StudyStatus, Trial
+from services.searcher.types import StudyConfig, StudyStatus, Trial
 from services.trainer.types import (
     AccuracyReport,
     DatasetInfo,
@@ -123,7 +124,7 @@ def study_config(**changes: Any) -> StudyConfig:
         "name": "test",
         "dataset": DATASET,
         "space": load_space("small"),
-        "objective": Objective.ACCURACY_PER_LATENCY,
+        "objective": "accuracy/latency",
         "chip": ChipConfig(),
         "chip_name": "default",
         "recipe": TrainRecipe(name="quick", epochs=1),
@@ -138,10 +139,38 @@ def make_config() -> Callable[..., StudyConfig]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "studies.db")
-    yield opened
-    opened.close()
+def where(tmp_path: Path) -> Path | str:
+    """An empty place for studies: what a Store is opened with."""
+    return tmp_path / "studies.db"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def each_database(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """As `where`, of every kind; a module takes it by a fixture `where` of its own."""
+    if request.param == "sqlite":
+        return tmp_path / "studies.db"
+    url: str = request.getfixturevalue("postgres").new_schema()
+    return url
+
+
+@pytest.fixture
+def store(where: Path | str) -> Iterator[Store]:
+    with Store(where) as opened:
+        yield opened
+
+
+@pytest.fixture
+def sql(where: Path | str) -> Iterator[Callable[[str], Any]]:
+    """Change the database behind the store's back."""
+    engine = connect(where)
+
+    def run(text: str) -> Any:
+        with transaction(engine, write=True) as connection:
+            result = connection.execute(sa.text(text))
+            return result.all() if result.returns_rows else None
+
+    yield run
+    engine.dispose()
 
 
 @pytest.fixture(scope="session")
@@ -156,7 +185,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyStatus, tup
     world.before = fail
     with (
         pytest.MonkeyPatch.context() as patch,
-        closing(Store(tmp_path_factory.mktemp("searched") / "studies.db")) as store,
+        Store(tmp_path_factory.mktemp("searched") / "studies.db") as store,
     ):
         patch.setattr(propose, "ATTEMPTS", 5)
         study = store.open_study(study_config(), 12)

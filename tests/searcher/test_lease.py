@@ -2,10 +2,8 @@
 
 import os
 import socket
-import sqlite3
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -19,11 +17,16 @@ from services.searcher.types import StudyState
 
 
 @pytest.fixture
-def open_store(tmp_path):
+def where(each_database):
+    return each_database
+
+
+@pytest.fixture
+def open_store(where):
     stores = []
 
     def make():
-        stores.append(Store(tmp_path / "studies.db"))
+        stores.append(Store(where))
         return stores[-1]
 
     yield make
@@ -66,44 +69,56 @@ def test_trials_of_a_running_study_are_never_cut_down_and_of_another_only_to_tho
 def test_a_lease_ends_with_its_process_and_elsewhere_with_its_time():
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    soon, past = time.time() + 20, time.time() - 1
+    now = 1000.0
+    soon, past = now + 20, now - 1
     here = new_owner().partition(":")[0]
     gone = f"{here}:{ended.pid}:x"
-    assert is_live(new_owner(), soon)
-    assert not is_live(new_owner(), past)
-    assert not is_live(gone, soon)
-    assert is_live(f"elsewhere:{ended.pid}:x", soon)
-    assert not is_live(f"elsewhere:{ended.pid}:x", past)
-    assert not is_live(None, None)
+    assert is_live(new_owner(), soon, now)
+    assert not is_live(new_owner(), past, now)
+    assert not is_live(gone, soon, now)
+    assert is_live(f"elsewhere:{ended.pid}:x", soon, now)
+    assert not is_live(f"elsewhere:{ended.pid}:x", past, now)
+    assert not is_live(None, None, now)
 
 
 def test_a_search_renews_its_lease_and_stops_when_somebody_else_took_it(
-    open_store, make_config, world, monkeypatch
+    open_store, sql, make_config, world, monkeypatch
 ):
     monkeypatch.setattr(loop, "RENEW_S", 0.0)
     ours = open_store()
     study = ours.open_study(make_config(), 50)
 
     def steal(event):
-        with sqlite3.connect(ours.path, timeout=30) as database:
-            database.execute("UPDATE studies SET owner = 'elsewhere:1:x', lease_until = 9e9")
-        database.close()
+        sql("UPDATE studies SET owner = 'elsewhere:1:x', lease_until = 9e9")
 
     world.before = steal
-    with pytest.raises(StudyConflict, match=r"is being searched by|has just begun"):
+    with pytest.raises(StudyConflict, match="is being searched by process 1 on elsewhere"):
         run_search(ours, study, cost=world.cost, evaluate=world.evaluate)
     assert len(ours.trials(study)) == 1
     with pytest.raises(StudyConflict):  # ... and did not let go of what it had lost
         ours.acquire(study.study_id)
 
 
+def test_whoever_lost_a_study_says_nothing_of_how_it_stands(open_store, sql, make_config, world):
+    ours = open_store()
+    study = ours.open_study(make_config(), 5)
+
+    def cost(network):
+        sql("UPDATE studies SET owner = 'elsewhere:1:x', lease_until = 9e9")
+        return world.cost(network)
+
+    with pytest.raises(StudyConflict, match="is being searched by process 1 on elsewhere"):
+        run_search(ours, study, cost=cost, evaluate=world.evaluate)
+    assert (ours.study("test").state, ours.study("test").failure) == (StudyState.RUNNING, "")
+
+
 def test_a_service_goes_on_with_its_own_studies_and_leaves_the_commands_alone(
-    open_store, tmp_path, make_config, world
+    open_store, where, make_config, world
 ):
     store = open_store()
     for name, served in (("mine", False), ("theirs", True)):
         store.release(store.open_study(make_config(name=name), 3, served=served).study_id)
-    service = SearchManager(tmp_path / "studies.db", Oracle(world), world)
+    service = SearchManager(where, Oracle(world), world)
     assert len(list(service.watch("theirs"))) == 3
     assert service.status("theirs").state is StudyState.FINISHED
     assert (service.status("mine").state, service.trials("mine")) == (StudyState.INTERRUPTED, ())
@@ -111,7 +126,7 @@ def test_a_service_goes_on_with_its_own_studies_and_leaves_the_commands_alone(
 
 
 def test_a_service_waits_for_a_trainer_that_is_away_and_says_so_meanwhile(
-    tmp_path, make_config, world, monkeypatch
+    where, make_config, world, monkeypatch
 ):
     monkeypatch.setattr(manager, "AWAY_S", 0.01)
     away, told = [3], []
@@ -123,7 +138,7 @@ def test_a_service_waits_for_a_trainer_that_is_away_and_says_so_meanwhile(
 
     world.before = before
     service = SearchManager(
-        tmp_path / "studies.db",
+        where,
         Oracle(world),
         world,
         on_event=lambda event: told.append(type(event).__name__),

@@ -8,8 +8,8 @@ from services.common.errors import ChipTooSmall
 from services.common.layers import macs
 from services.common.network_json import network_key
 from services.common.space import SearchSpace, load_space
-from services.searcher.objective import best_trial, fitness
 from services.searcher.propose import Proposer, SpaceExhausted, mutations, proposal_seed
+from services.searcher.ranking import best_trial, fitness_of
 from services.searcher.strategies import draw_blocks
 from services.searcher.types import Proposal, Strategy, TrainingLimits, Trial, TrialState
 
@@ -34,7 +34,7 @@ def complete(world, config, proposed, number, accuracy_frac=0.9):
         infeasible_proposals=0,
         duplicate_proposals=0,
         cost=proposed.cost,
-        fitness=fitness(config.objective, accuracy_frac, proposed.cost),
+        fitness=fitness_of(config, proposed.candidate, proposed.cost, accuracy_frac),
     )
 
 

@@ -11,7 +11,7 @@ from services.common.network_json import network_from_json, network_key
 from services.hw_oracle.types import ChipConfig
 from services.searcher.figures import accuracy_figure, energy_figure, latency_figure
 from services.searcher.report import reading_notes, write_report
-from services.searcher.types import Objective, Proposal, TrialState
+from services.searcher.types import Proposal, TrialState
 from tests.searcher.conftest import FAILED
 
 
@@ -82,7 +82,7 @@ def test_without_a_complete_trial_there_is_an_empty_table_and_no_best(searched, 
 
 def test_networks_within_one_standard_error_of_the_best_are_noted(searched):
     status, trials = searched
-    status = replace(status, config=replace(status.config, objective=Objective.ACCURACY))
+    status = replace(status, config=replace(status.config, objective="accuracy"))
     best, close, far = (
         with_accuracy(trials[i], accuracy, accuracy) for i, accuracy in ((0, 0.9), (1, 0.891), (2, 0.889))
     )
@@ -136,7 +136,7 @@ def test_start_up_model_and_mutation_are_told_apart(searched):
     drawn = {name: len(series[name].lines[0].get_xdata()) for name in series if "of" in name or "dr" in name}
     # 4 start-up trials; of the other 8 one failed and one is said to be a mutation
     assert len(series["random draw"].lines[0].get_xdata()) == 4
-    assert len(series["proposed by the model"].lines[0].get_xdata()) == 6
+    assert len(series["proposed by the strategy"].lines[0].get_xdata()) == 6
     assert drawn["mutation of the best"] == 1
 
 

@@ -1,22 +1,22 @@
 import pytest
 
 from services.searcher.loop import run_search
-from services.searcher.status import latency_hypervolume, study_status, trial_front
-from services.searcher.types import Objective
+from services.searcher.ranking import trial_front
+from services.searcher.status import latency_hypervolume, study_status
 
 
 @pytest.fixture
 def trials(store, make_config, world):
-    study = store.open_study(make_config(objective=Objective.ACCURACY), 10)
+    study = store.open_study(make_config(objective="accuracy"), 10)
     run_search(store, study, cost=world.cost, evaluate=world.evaluate)
     return store.trials(study)
 
 
-def test_the_front_is_listed_by_rising_latency_and_nothing_beats_it(trials):
+def test_the_front_is_listed_by_rising_latency_and_nothing_beats_it(trials, make_config):
     def three(trial):
         return trial.cost.latency_ns, trial.cost.energy_nj, -trial.accuracy.accuracy_frac
 
-    front = trial_front(trials)
+    front = trial_front(make_config(objective="accuracy"), trials)
     latencies = [t.cost.latency_ns for t in front]
     assert latencies == sorted(latencies)
     for trial in trials:

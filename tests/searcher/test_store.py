@@ -1,11 +1,15 @@
-import sqlite3
+import platform
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from importlib.metadata import version
+from threading import Barrier
 
 import numpy as np
 import pytest
 
+import services
 from services.common.candidate import candidate_layers
-from services.common.errors import InvalidRequest, NotFound, NotPossible, StudyConflict
+from services.common.errors import InvalidRequest, NotFound, StudyConflict
 from services.common.network_json import network_key
 from services.hw_oracle.types import (
     AreaBreakdown,
@@ -13,10 +17,11 @@ from services.hw_oracle.types import (
     LatencyBreakdown,
     LayerCost,
     PowerBreakdown,
+    chip_hash,
 )
 from services.searcher.loop import run_search
 from services.searcher.store import Store
-from services.searcher.types import Objective, Proposal, StudyState, Trial, TrialState
+from services.searcher.types import Proposal, StudyState, Trial, TrialState, Versions
 
 LAYER = LayerCost(
     kind="conv2d", pes_across=1, pes_down=1, pes=1, tiles=1, first_tile=0, pes_per_tile=1, crossbars=2,
@@ -24,6 +29,11 @@ LAYER = LayerCost(
     begin_ns=0.0, finish_ns=0.1 + 0.2, occupancy_frac=0.5, area_um2=1.0, power_w=1.0, energy_nj=1.0,
     latency=LatencyBreakdown(), area=AreaBreakdown(), power=PowerBreakdown(), energy=EnergyBreakdown(),
 )  # fmt: skip
+
+
+@pytest.fixture
+def where(each_database):
+    return each_database
 
 
 @pytest.fixture
@@ -57,22 +67,19 @@ def test_a_study_and_its_trial_are_read_as_they_were_written(store, study, trial
     assert store.trials(study) == (replace(trial, cost=replace(trial.cost, layers=())),)
 
 
-def test_what_was_committed_is_there_for_the_next_process(store, study, trial):
+def test_what_was_committed_is_there_for_the_next_process(store, where, study, trial):
     store.insert_trial(study, trial)
     store.close()
-    again = Store(store.path)
-    assert again.studies() == (study,)
-    assert again.trial(study, 0) == trial
-    again.close()
+    with Store(where) as again:
+        assert again.studies() == (study,)
+        assert again.trial(study, 0) == trial
 
 
-def test_trials_are_read_in_the_order_of_their_finish(store, make_config, world):
+def test_trials_are_read_in_the_order_of_their_finish(store, sql, make_config, world):
     study = store.open_study(make_config(), 4)
     run_search(store, study, cost=world.cost, evaluate=world.evaluate)
-    with sqlite3.connect(store.path) as file:
-        file.execute("UPDATE trials SET finish_order = (3 - number) + 100")
-        file.execute("UPDATE trials SET finish_order = finish_order - 100")
-    file.close()
+    sql("UPDATE trials SET finish_order = (3 - number) + 100")
+    sql("UPDATE trials SET finish_order = finish_order - 100")
     assert [t.number for t in store.finished_trials(study)] == [3, 2, 1, 0]
     assert [t.number for t in store.finished_trials(study, cursor=3)] == [0]
 
@@ -106,7 +113,7 @@ def test_the_same_settings_reopen_the_study_with_the_trials_wanted_now(store, ma
 
 def test_other_settings_are_a_conflict_that_lists_each_difference(store, make_config, study):
     with pytest.raises(StudyConflict, match="--study NAME") as caught:
-        store.open_study(make_config(seed=7, objective=Objective.ACCURACY), 3)
+        store.open_study(make_config(seed=7, objective="accuracy"), 3)
     assert [str(v) for v in caught.value.violations] == [
         "objective: stored 'accuracy/latency', asked 'accuracy'",
         "seed: stored 0, asked 7",
@@ -139,25 +146,54 @@ def test_a_study_wants_at_least_one_trial(store, make_config):
         store.open_study(make_config(), 0)
 
 
-def test_a_path_that_cannot_be_a_store_is_named_with_a_fix(tmp_path):
-    (tmp_path / "text").write_text("not a database, but longer than the header of one would be" * 4)
-    for path in (tmp_path / "text", tmp_path / "text" / "below.db", tmp_path):
-        with pytest.raises(InvalidRequest, match=f"cannot open {path} as a store.* give a path"):
-            Store(path)
+def test_counts_of_all_studies_take_one_query(store, make_config, world):
+    run_search(store, store.open_study(make_config(), 3), cost=world.cost, evaluate=world.evaluate)
+    store.open_study(make_config(name="empty"), 3)
+    assert store.trial_counts() == {store.study("test").study_id: {TrialState.COMPLETE: 3}}
 
 
-def test_a_store_of_a_later_version_is_refused(store):
-    with sqlite3.connect(store.path) as file:
-        file.execute("UPDATE schema_version SET version = 2")
-    file.close()
-    with pytest.raises(NotPossible, match="schema version 2, this imcnas reads 1"):
-        Store(store.path)
+def test_a_trial_says_what_it_was_made_with(store, sql, make_config, world):
+    study = store.open_study(make_config(seed=9), 1)
+    run_search(store, study, cost=world.cost, evaluate=world.evaluate)
+    trial = store.trial(study, 0)
+    assert (trial.request_id, trial.seed) == (f"{study.study_id}-0", 9)
+    assert trial.versions == Versions(
+        imcnas=services.__version__,
+        python=platform.python_version(),
+        hyperopt=version("hyperopt"),
+        cost_model="fake",
+        torch="fake",
+    )
+    assert sql("SELECT chip_hash FROM trials") == [(chip_hash(study.config.chip),)]
 
 
-def test_a_commit_is_on_the_disk_and_references_hold(store):
-    with store._engine.connect() as connection:
-        pragmas = [
-            connection.exec_driver_sql(f"PRAGMA {p}").scalar()
-            for p in ("journal_mode", "synchronous", "foreign_keys")
-        ]
-    assert pragmas == ["wal", 2, 1]  # 2 is FULL
+def test_a_process_that_lost_its_study_cannot_write_to_it(where, store, sql, study, trial):
+    store.insert_trial(study, trial)
+    sql("UPDATE studies SET lease_until = 0, owner = 'elsewhere:1:x'")
+    with Store(where) as thief:
+        thief.acquire(study.study_id)
+        with pytest.raises(StudyConflict, match="is being searched by process"):
+            store.finish_trial(study, replace(trial, state=TrialState.FAILED, failure="too late"))
+        with pytest.raises(StudyConflict, match="is being searched by process"):
+            store.insert_trial(study, replace(trial, number=1, network_key="another"))
+        thief.finish_trial(study, replace(trial, state=TrialState.FAILED, failure="its own"))
+    assert [t.failure for t in store.trials(study)] == ["its own"]
+
+
+def test_two_who_make_one_study_at_the_same_time_are_one_owner_and_one_refused(where, make_config):
+    stores = [Store(where) for _ in range(4)]
+    together = Barrier(len(stores))
+
+    def make(store):
+        together.wait()
+        try:
+            return store.open_study(make_config(), 3).study_id
+        except StudyConflict as refused:
+            return str(refused)
+
+    with ThreadPoolExecutor(len(stores)) as pool:
+        said = sorted(pool.map(make, stores), key=len)
+    assert [stores[0].study("test").study_id] == said[:1]
+    assert all("is being searched by process" in text for text in said[1:])
+    for store in stores:
+        store.close()

@@ -42,6 +42,13 @@ def space(make_config):
     return make_config().space
 
 
+def make_tpe(space, startup_trials):
+    """Make the strategy that maximises the fitness."""
+    return TpeStrategy(
+        space, startup_trials, lambda trials: {t.number: -t.fitness for t in trials if t.fitness is not None}
+    )
+
+
 def running(trial):
     return replace(trial, state=TrialState.RUNNING, fitness=None)
 
@@ -57,18 +64,18 @@ def asked(strategy, history, count=20):
 def test_the_model_learns_which_blocks_are_good(space, make_history):
     # Only residual blocks are worth anything: at random a third of the blocks are.
     history = make_history(60, lambda c: sum(b.type is BlockType.RES for b in c.blocks) / len(c.blocks))
-    blocks = [block for proposal in asked(TpeStrategy(space, 10), history) for block in proposal]
+    blocks = [block for proposal in asked(make_tpe(space, 10), history) for block in proposal]
     assert sum(b.type is BlockType.RES for b in blocks) / len(blocks) > 0.6
 
 
 def test_proposals_are_plain_python_values(space, make_history):
-    proposal = TpeStrategy(space, 1).ask(make_history(5, lambda c: 1.0), 3)
+    proposal = make_tpe(space, 1).ask(make_history(5, lambda c: 1.0), 3)
     assert all(type(b) is Block and type(b.kernels) is int for b in proposal)
 
 
 def test_complete_and_running_trials_count_as_start_up_and_failed_ones_do_not(space, make_history):
     history = make_history(6, lambda c: 1.0)
-    strategy = TpeStrategy(space, 6)
+    strategy = make_tpe(space, 6)
     startup = asked(strategy, [])
     assert asked(strategy, history[:5]) == startup
     assert asked(strategy, [*history[:5], failed(history[5])]) == startup
@@ -79,7 +86,7 @@ def test_failed_trials_are_not_told_to_the_model(space, make_history):
     history = make_history(13, lambda c: float(len(c.blocks)))
     # The answer may depend on how many trials there are (the new one's number), not on what failed.
     other = replace(failed(history[12]), candidate=space.candidate_at(5))
-    strategy = TpeStrategy(space, 4)
+    strategy = make_tpe(space, 4)
     assert asked(strategy, [*history[:12], failed(history[12])]) == asked(strategy, [*history[:12], other])
 
 
@@ -87,28 +94,28 @@ def test_running_trials_change_the_proposals(space, make_history):
     history = make_history(30, lambda c: float(sum(b.kernels for b in c.blocks)))
     best = max(history, key=lambda t: t.fitness)
     lying = [running(t) if t is best else t for t in history]
-    assert asked(TpeStrategy(space, 4), lying) != asked(TpeStrategy(space, 4), history)
+    assert asked(make_tpe(space, 4), lying) != asked(make_tpe(space, 4), history)
 
 
 def test_a_search_with_nothing_finished_still_gets_proposals(space, make_history):
     history = [running(t) for t in make_history(8, lambda c: 1.0)]
-    assert all(len(p) in space.depths for p in asked(TpeStrategy(space, 2), history, 5))
+    assert all(len(p) in space.depths for p in asked(make_tpe(space, 2), history, 5))
 
 
 def test_documents_grow_as_the_search_does_and_give_what_a_new_start_gives(space, make_history):
     history = make_history(25, lambda c: 1.0 / sum(b.kernels for b in c.blocks))
-    seasoned = TpeStrategy(space, 4)
+    seasoned = make_tpe(space, 4)
     for size in range(len(history)):
         flight = [*history[:size], running(history[size])]
         if size % 5 == 4:
             flight[size - 1] = history[size - 1] = failed(history[size - 1])
         seasoned.ask(flight, size)
-    assert asked(seasoned, history) == asked(TpeStrategy(space, 4), history)
+    assert asked(seasoned, history) == asked(make_tpe(space, 4), history)
 
 
 def test_a_refused_proposal_is_followed_by_others(space, make_history):
     history = make_history(30, lambda c: float(sum(b.kernels for b in c.blocks)))
-    strategy = TpeStrategy(space, 4)
+    strategy = make_tpe(space, 4)
     stubborn = {strategy.ask(history, seed) for seed in range(20)}
     varied = {strategy.ask(history, seed, attempt=seed) for seed in range(20)}
     assert len(varied) > 2 * len(stubborn)
@@ -131,7 +138,7 @@ def test_a_proposal_is_the_one_that_hyperopts_own_loop_would_get(space, make_his
         replace(trial, candidate=space.candidate(blocks_of(space, point)), fitness=-float(result["loss"]))
         for trial, point, result in zip(make_history(25, lambda c: 0.0), chosen, theirs.results, strict=True)
     ]
-    strategy = TpeStrategy(space, 25)
+    strategy = make_tpe(space, 25)
     proposals = set()
     for seed in range(5):
         (document,) = hyperopt.tpe.suggest([25], domain, theirs, seed, n_startup_jobs=0, verbose=False)

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from services.common.errors import InvalidRequest
+from services.searcher.store import Store
 from services.trainer.artifacts import Artifacts
 from services.trainer.cache import ResultCache
 from services.trainer.evaluator import Ended
 from services.trainer.identity import identify
 from services.trainer.inline import InlineTrainer
 from services.trainer.types import DatasetInfo, Precision, Schedule, TrainRecipe
+from tests.postgres import Postgres
 from tests.trainer.evaluators import request
 
 
@@ -109,6 +111,28 @@ def test_a_file_that_is_no_database_is_refused_by_name(tmp_path: Path) -> None:
         ResultCache(path)
     with pytest.raises(InvalidRequest, match="cache: cannot open"):
         ResultCache("nothing://of the kind")
+
+
+def test_a_database_that_cannot_be_opened_is_refused_without_its_password() -> None:
+    pytest.importorskip("psycopg")
+    with pytest.raises(
+        InvalidRequest, match=r"cache: cannot open postgresql://ada:\*\*\*@localhost:1/x"
+    ) as caught:
+        ResultCache("postgresql://ada:s3cret@localhost:1/x")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_results_can_be_kept_in_postgresql_beside_the_studies(postgres: Postgres) -> None:
+    url = postgres.new_schema()
+    with Store(url), ResultCache(url) as cache, InlineTrainer() as trainer:
+        asked, identity = request(), identify(request(), data(), "cpu")
+        assert cache.find(identity, asked) is None
+        report = trainer.evaluate(asked)
+        cache.put(identity, asked, report)
+        cache.put(identity, asked, report)
+        assert cache.find(identity, asked) == report
+    with ResultCache(url) as again:
+        assert again.find(identity, asked) == report
 
 
 def test_the_oldest_artifacts_make_room(tmp_path: Path) -> None:

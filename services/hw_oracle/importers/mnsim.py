@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from services.common.errors import MAX_VIOLATIONS, InvalidNetwork, Violation, one_of, violation
@@ -27,6 +28,20 @@ TYPES = ("conv", "fc", "pooling", "element_sum", "element_multiply")
 DROPPED = ("relu", "bn", "view", "dropout", "Swish", "Sigmoid")
 """Types that its front end drops, since they cost nothing: whoever reads one reads what it reads."""
 
+READ = (
+    "type", "Inputchannel", "Inputsize", "Kernelsize", "Stride", "Padding", "Outputchannel", "Outputsize",
+    "Infeature", "Outfeature", "Inputbit", "Weightbit", "outputbit", "Inputindex", "Depthwise",
+)  # fmt: skip
+"""Keys of a layer."""
+
+IGNORED = (
+    "Layerindex", "Outputindex", "features", "row_split_num", "weight_bit_split_part", "weight_cycle",
+)  # fmt: skip
+"""Keys that its front end writes and its hardware models do not read, or that follow from others."""
+
+MAX_ENTRIES = 16 * MAX_LAYERS
+"""Entries of the longest list, as nodes of a graph: a layer and what is dropped around it are a few."""
+
 
 def from_mnsim(layers: Sequence[Any]) -> LayerList:
     """Read the layer dictionaries of an MNSIM 2.0 network, in order.
@@ -34,20 +49,26 @@ def from_mnsim(layers: Sequence[Any]) -> LayerList:
     A layer may be its dictionary alone, or MNSIM's nested lists, of which `net[i][0][0]` is the dictionary.
     `Inputindex` is relative, over all entries of the list, and absent it means the entry before. Entries that
     cost nothing are dropped. Of a pooling's mode nothing is said there: maximum is taken. A depthwise
-    convolution becomes one of as many groups as channels.
+    convolution becomes one of as many groups as channels. Keys in `IGNORED` are passed over.
 
     Raises
     ------
     InvalidNetwork
-        An unknown type, a missing or wrong field, or sizes that do not follow from the layers.
+        An unknown type or key, a missing or wrong field, sizes that do not follow from the layers, or more
+        than `MAX_ENTRIES` entries.
     """
     if not isinstance(layers, (list, tuple)) or not layers:
         raise InvalidNetwork.of(violation("layers", layers, "a list of one dictionary a layer"))
+    if len(layers) > MAX_ENTRIES:
+        raise InvalidNetwork.of(violation("layers", f"{len(layers)} of them", f"at most {MAX_ENTRIES}"))
     entries = [(f"layers[{i}]", _entry(f"layers[{i}]", entry)) for i, entry in enumerate(layers)]
     for path, entry in entries:
         if entry.get("type") not in (*TYPES, *DROPPED):
             wanted = one_of((*TYPES, *DROPPED), str(entry.get("type")))
             raise InvalidNetwork.of(violation(f"{path}.type", entry.get("type"), wanted))
+    unknown = (wrong for path, entry in entries for wrong in _unknown_keys(path, entry))
+    if strange := list(islice(unknown, MAX_VIOLATIONS)):
+        raise InvalidNetwork.of(*strange)
     first = next((named for named in entries if named[1].get("type") not in DROPPED), entries[0])
     image = _input_shape(*first)
     made: list[Layer] = []
@@ -82,6 +103,12 @@ def _entry(path: str, entry: object) -> dict[str, Any]:
     return entry
 
 
+def _unknown_keys(path: str, entry: dict[str, Any]) -> Iterator[Violation]:
+    for key in entry:
+        if key not in READ + IGNORED:
+            yield Violation(f"{path}.{str(key)[:100]}", f"unknown key, wanted {one_of(READ, str(key))}")
+
+
 def _input_shape(path: str, first: dict[str, Any]) -> Shape:
     if first.get("type") == "fc":
         return Shape(channels=_integer(path, first, "Infeature"), height=1, width=1)
@@ -98,14 +125,16 @@ def _layer(path: str, layer: dict[str, Any], inputs: tuple[int, ...]) -> Layer:
     )
     match kind:
         case "conv":
-            depthwise = layer.get("Depthwise") == "separable"
+            depthwise = layer.get("Depthwise", "normal")
+            if depthwise not in ("normal", "separable"):
+                raise InvalidNetwork.of(violation(f"{path}.Depthwise", depthwise, "one of normal, separable"))
             return Conv2d(
                 inputs=inputs,
                 out_channels=_integer(path, layer, "Outputchannel"),
                 kernel_size=_integer(path, layer, "Kernelsize"),
                 stride=_integer(path, layer, "Stride", 1),
                 padding=_integer(path, layer, "Padding", 0),
-                groups=_integer(path, layer, "Inputchannel") if depthwise else 1,
+                groups=_integer(path, layer, "Inputchannel") if depthwise == "separable" else 1,
                 bits=bits,
             )
         case "pooling":

@@ -34,6 +34,16 @@ ELEMENTWISE = {
     "Sub": "",
 }
 
+TYPES = {
+    "INT": "a whole number",
+    "INTS": "whole numbers",
+    "FLOAT": "a number with a point",
+    "FLOATS": "numbers with a point",
+    "STRING": "a text",
+    "TENSOR": "a tensor",
+}
+"""How ONNX's types of attributes are told."""
+
 END = frozenset({"Hardmax", "LogSoftmax", "Softmax"})
 
 _CHANNELS = "channels are not picked or split: give each branch a convolution of its own"
@@ -46,6 +56,7 @@ HINTS = {
         ("GroupNormalization", "InstanceNormalization", "LayerNormalization", "LRN"), _STATISTICS
     ),
     **dict.fromkeys(("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"), _QUANTISED),
+    "ReduceSum": "sums within a map are not supported; the mean over rows and columns is a pooling",
     **dict.fromkeys(("Resize", "Upsample"), "maps are not enlarged"),
     **dict.fromkeys(("If", "Loop", "Scan"), "export a graph without control flow"),
 }
@@ -90,6 +101,12 @@ class Node:
         if not schema.min_input <= count <= schema.max_input:
             wanted = f"{schema.min_input} to {schema.max_input}"
             raise refused(f"{self.path}.input", f"{count} inputs", wanted)
+        for attribute in self.proto.attribute:
+            known = schema.attributes.get(attribute.name)
+            kind: Any = known and known.type  # an IntEnum, of which its stub does not tell
+            if kind and kind.value != attribute.type:
+                got = _told(self.attributes[attribute.name])
+                raise refused(f"{self.path}.{attribute.name}", got, TYPES.get(kind.name, "another type"))
         lacking = [n for n, a in schema.attributes.items() if a.required and n not in self.attributes]
         if lacking:
             raise refused(f"{self.path}.{lacking[0]}", None, "a value")
@@ -108,6 +125,9 @@ class Node:
         if op in VANISH:
             return value if op in UNCHANGED else make.activation(path, value)
         if op in END:
+            rank, axis = len(value.dims), self._int("axis", -1)
+            if not -rank <= axis < rank:
+                raise refused(f"{path}.axis", axis, f"{-rank} to {rank - 1}")
             return make.end(path, value)
         match op:
             case "Conv":
@@ -119,7 +139,7 @@ class Node:
             case "GlobalMaxPool" | "GlobalAveragePool":
                 return make.adaptive_pool(path, value, _mode(op))
             case "ReduceMax" | "ReduceMean":
-                axes = self._axes() or tuple(range(len(value.dims)))
+                axes = self._places(self._axes() or range(len(value.dims)), len(value.dims))
                 return make.mean(path, value, _mode(op), axes, bool(self._int("keepdims", 1)))
             case "Pad":
                 return self._pad(make, value)
@@ -143,15 +163,17 @@ class Node:
             self.path,
             value,
             weight.dims,
-            stride=self._ints("strides", (1, 1)),
-            padding=self._sides(),
-            dilation=self._ints("dilations", (1, 1)),
+            stride=self._sizes("strides", 1, len(kernel)),
+            padding=self._sides(len(kernel)),
+            dilation=self._sizes("dilations", 1, len(kernel)),
             groups=self._int("group", 1),
         )
 
     def _linear(self, make: Assembler, value: Value) -> Value:
         weight, _ = self._constant(1), self._constant(2)
-        if weight is None or weight.dims is None or len(weight.dims) != 2 or self._int("transA", 0):
+        if self._int("transA", 0):
+            raise refused(f"{self.path}.transA", 1, "0: a vector stands in a row")
+        if weight is None or weight.dims is None or len(weight.dims) != 2:
             wanted = "a constant matrix, which a vector is multiplied with"
             raise refused(f"{self.path}.weight", weight and weight.dims, wanted)
         features = weight.dims[::-1] if self._int("transB", 0) else weight.dims
@@ -166,30 +188,30 @@ class Node:
             value,
             _mode(self.proto.op_type),
             kernel=kernel,
-            stride=self._ints("strides", (1, 1)),
-            padding=self._sides(),
-            dilation=self._ints("dilations", (1, 1)),
+            stride=self._sizes("strides", 1, 2),
+            padding=self._sides(2),
+            dilation=self._sizes("dilations", 1, 2),
             ceil=bool(self._int("ceil_mode", 0)),
         )
 
-    def _sides(self) -> Dims | None:
+    def _sides(self, directions: int) -> Dims | None:
         auto = self.attributes.get("auto_pad", b"NOTSET")
         if auto in (b"SAME_UPPER", b"SAME_LOWER"):
             return SAME
         if auto not in (b"NOTSET", b"VALID"):
             raise refused(f"{self.path}.auto_pad", _told(auto), "NOTSET, VALID, SAME_UPPER or SAME_LOWER")
-        return (0,) if auto == b"VALID" else self._ints("pads", (0,))
+        return (0,) if auto == b"VALID" else self._sizes("pads", 0, 2 * directions)
 
     def _pad(self, make: Assembler, value: Value) -> Value:
         rank, old = len(value.dims), "pads" in self.attributes
         pads = self._ints("pads", ()) if old else self._numbers(1, "pads")
-        axes = self._numbers(3, "axes") if self._input(3) else tuple(range(rank))
-        if len(pads) != 2 * len(axes) or any(not -rank <= axis < rank for axis in axes):
+        axes = self._places(self._numbers(3, "axes") if self._input(3) else range(rank), rank)
+        if len(pads) != 2 * len(axes):
             raise refused(f"{self.path}.pads", list(pads), f"a begin and an end for each of the axes {axes}")
         sides = [0] * (2 * rank)
         for place, size in enumerate(pads):
             end, axis = divmod(place, len(axes))
-            sides[end * rank + axes[axis] % rank] = size
+            sides[end * rank + axes[axis]] = size
         mode, filling = self.attributes.get("mode", b"constant"), self._constant(2)
         filled = self.attributes.get("value", 0) if filling is None else filling.value
         if any(sides) and (mode != b"constant" or not _is_zero(filled)):
@@ -210,14 +232,14 @@ class Node:
         axes = self._axes()
         if op == "Squeeze":
             axes = axes if axes is not None else tuple(a for a, size in enumerate(dims) if size == 1)
-            if any(not -rank <= axis < rank or dims[axis] != 1 for axis in axes):
+            gone = self._places(axes, rank)
+            if any(dims[axis] != 1 for axis in gone):
                 raise refused(f"{self.path}.axes", list(axes), f"axes of size 1 of {list(dims)}")
-            gone = {axis % rank for axis in axes}
             return tuple(size for axis, size in enumerate(dims) if axis not in gone)
-        new = rank + len(axes or ())
-        places = {axis % new for axis in axes or () if -new <= axis < new}
-        if not axes or len(places) != len(axes):
-            raise refused(f"{self.path}.axes", axes, f"different axes from {-new} to {new - 1}")
+        if axes is None:
+            raise refused(f"{self.path}.axes", None, "constant numbers")
+        new = rank + len(axes)
+        places = self._places(axes, new)
         rest = iter(dims)
         return tuple(1 if axis in places else next(rest) for axis in range(new))
 
@@ -236,6 +258,12 @@ class Node:
         if "axes" in self.attributes:
             return self._ints("axes", ())
         return self._numbers(1, "axes") if self._input(1) else None
+
+    def _places(self, axes: Sequence[int], rank: int) -> Dims:
+        """Count axes from the first one on."""
+        if any(not -rank <= axis < rank for axis in axes) or len({axis % rank for axis in axes}) != len(axes):
+            raise refused(f"{self.path}.axes", list(axes), f"different axes from {-rank} to {rank - 1}")
+        return tuple(axis % rank for axis in axes)
 
     def _numbers(self, index: int, name: str) -> Dims:
         found = self._constant(index)
@@ -260,14 +288,16 @@ class Node:
         return found
 
     def _int(self, name: str, default: int) -> int:
-        (value,) = self._ints(name, (default,))[:1] or (default,)
+        value: int = self.attributes.get(name, default)
         return value
 
     def _ints(self, name: str, default: Sequence[int]) -> Dims:
-        found = self.attributes.get(name, default)
-        values = tuple(found) if isinstance(found, (list, tuple, range)) else (found,)
-        if any(type(value) is not int for value in values):
-            raise refused(f"{self.path}.{name}", _told(found), "whole numbers")
+        return tuple(self.attributes.get(name, default))
+
+    def _sizes(self, name: str, default: int, count: int) -> Dims:
+        values = self._ints(name, (default,) * count)
+        if len(values) != count:
+            raise refused(f"{self.path}.{name}", list(values), f"{count} numbers")
         return values
 
 

@@ -48,10 +48,20 @@ CHECKS = frozenset({"_assert_scalar", "_assert_tensor_metadata"})
 
 _CHANNELS = "channels are not picked or split: give each branch a convolution of its own"
 _STATISTICS = "only normalisation with constant statistics folds into a convolution"
+_TWO_D = "only 2-d convolutions and poolings with square windows are supported"
+_DYNAMIC = "crossbars hold constant weights: recurrence and attention are not supported"
 HINTS = {
     "conv_transpose2d": "transposed convolutions are not supported",
+    "cond": "what is run may not depend on the image",
+    "einsum": "write a product with constants as linear or as a 1x1 convolution, of two maps as a * b",
+    "stack": "join maps by torch.cat along the channels, or add them",
+    **dict.fromkeys(("avg_pool1d", "avg_pool3d", "conv1d", "conv3d", "max_pool1d", "max_pool3d"), _TWO_D),
+    **dict.fromkeys(("bmm", "gru", "lstm", "rnn_relu", "rnn_tanh", "scaled_dot_product_attention"), _DYNAMIC),
     **dict.fromkeys(("index", "index_select", "select", "slice", "split", "split_with_sizes"), _CHANNELS),
-    **dict.fromkeys(("group_norm", "instance_norm", "layer_norm", "native_layer_norm"), _STATISTICS),
+    **dict.fromkeys(
+        ("group_norm", "instance_norm", "layer_norm", "native_layer_norm", "rms_norm"), _STATISTICS
+    ),
+    "sum": "sums within a map are not supported; the mean over rows and columns is a pooling",
     **dict.fromkeys(("upsample_bilinear2d", "upsample_nearest2d"), "maps are not enlarged"),
 }
 
@@ -181,6 +191,8 @@ class _Operation:
         if name == "cat":
             return make.concat(path, [self._value(part) for part in a["tensors"]], a["dim"])
         dims = _dims(self._node) or ()
+        if name in HINTS and name != "slice":  # a slice of everything vanishes
+            raise unsupported(path, name, HINTS)
         value = self._value(self._node.args[1 if name == "addmm" else 0])
         if sum(isinstance(self._known[n], Value) for n in self._node.all_input_nodes) > 1:
             raise refused(path, "several maps", "one map, and constants")
@@ -247,7 +259,8 @@ class _Operation:
             raise refused(f"{self.path}.mode", f"{a.get('mode')}, {a['value']}", "constant, zero")
         # Two sides an axis, from the last axis on.
         if len(a["pad"]) != 4:
-            raise refused(f"{self.path}.pad", a["pad"], "4 sizes: left, right, top, bottom")
+            fix = "channels are not padded, as local response normalisation (LRN) does"
+            raise refused(f"{self.path}.pad", a["pad"], "4 sizes: left, right, top, bottom", fix)
         return make.pad(self.path, value, a["pad"])
 
     def _matrix(self, argument: Any) -> tuple[int, int]:

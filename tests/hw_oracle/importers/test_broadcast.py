@@ -26,6 +26,22 @@ def test_a_vector_and_a_map_that_make_something_larger_are_refused_in_any_order(
         from_onnx(file(*nodes))
 
 
+@pytest.mark.parametrize("inputs", [["g", "c"], ["c", "g"]])
+def test_a_sum_of_a_1x1_map_with_a_larger_one_is_refused_in_any_order(inputs: list[str]) -> None:
+    with pytest.raises(InvalidNetwork, match=r"Add\.inputs: .*wanted maps of one shape"):
+        from_onnx(file(*GATES, node("Add", inputs, ["y"], "a")))
+
+
+@pytest.mark.parametrize(
+    "operation", [node("Add", ["f", "v"], ["y"]), node("Concat", ["f", "v"], ["y"], axis=1)]
+)
+def test_a_flattened_map_and_a_vector_are_not_joined(operation: NodeProto) -> None:
+    nodes = [CONV, node("Flatten", ["c"], ["f"]), node("Gemm", ["f", "u"], ["v"]), operation]
+    weights = {"w": (4, 3, 3, 3), "b": (4,), "u": (256, 256)}
+    with pytest.raises(InvalidNetwork, match=r"inputs: got shapes 4x8x8, 256x1x1, wanted inputs of one"):
+        from_onnx(file(*nodes, tensors=weights))
+
+
 @pytest.mark.parametrize("inputs", [["three", "d"], ["d", "three"]])
 def test_a_sum_without_the_batch_is_a_map_with_it_in_any_order(inputs: list[str]) -> None:
     nodes: list[NodeProto] = [

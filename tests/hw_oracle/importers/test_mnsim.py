@@ -7,6 +7,7 @@ import pytest
 from services.common.errors import InvalidNetwork
 from services.common.layers import Add, Bits, Conv2d, Linear, Multiply, Pool2d, Shape
 from services.hw_oracle.importers import from_mnsim
+from services.hw_oracle.importers.mnsim import MAX_ENTRIES
 
 BITS = {"Inputbit": 9, "Weightbit": 8, "outputbit": 7}
 CONV = BITS | {
@@ -67,6 +68,16 @@ def test_entries_that_cost_nothing_are_dropped_and_indices_lead_over_them() -> N
     assert from_mnsim([norm, CONV]).layers == from_mnsim([CONV]).layers
 
 
+def test_keys_that_mnsims_hardware_models_do_not_read_are_passed_over() -> None:
+    added = {"Layerindex": 7, "Outputindex": [], "row_split_num": 1, "weight_bit_split_part": 8}
+    assert from_mnsim([CONV | added, {"type": "bn", "features": 4}]) == from_mnsim([CONV])
+
+
+def test_a_list_longer_than_any_network_is_refused_before_it_is_read() -> None:
+    with pytest.raises(InvalidNetwork, match=f"layers: got '{MAX_ENTRIES + 1} of them', wanted at most"):
+        from_mnsim([None] * (MAX_ENTRIES + 1))
+
+
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
@@ -88,6 +99,15 @@ def test_entries_that_cost_nothing_are_dropped_and_indices_lead_over_them() -> N
         ([CONV, AGAIN | {"Inputindex": [-3]}], "wanted numbers from -2"),
         ([CONV | {"Outputsize": [9, 9]}], r"layers\[0\].Outputsize: got \[9, 9\], wanted \[8, 6\]"),
         ([CONV, AGAIN | {"Inputchannel": 5}], r"layers\[1\].Inputchannel: got 5, wanted 4"),
+        (
+            [CONV, AGAIN | {"Paddding": 2}],
+            r"layers\[1\].Paddding: unknown key, .*did you mean Padding\?",
+        ),
+        ([CONV | {"Depthwise": True}], r"layers\[0\].Depthwise: got True, wanted one of normal, separable"),
+        (
+            [CONV, {"type": "relu", "input_index": [-1]}],
+            r"layers\[1\].input_index: unknown key, .*Inputindex",
+        ),
         ([CONV, FC], r"layers\[1\].Infeature: got 48, wanted 192"),
     ],
 )

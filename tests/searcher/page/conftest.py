@@ -11,7 +11,7 @@ import pytest
 
 from services.hw_oracle.cost import evaluate
 from services.searcher.page.view import StudyView, network_of, study_view
-from services.searcher.status import trial_front
+from services.searcher.ranking import trial_front
 from services.searcher.types import StudyStatus, Trial
 
 VOID = {"meta", "input", "br", "link", "img", "hr"}
@@ -80,7 +80,7 @@ def make_view(
             status,
             complete=len(complete),
             failed=sum(bool(trial.failure) for trial in chosen),
-            front=trial_front(chosen),
+            front=trial_front(status.config, chosen),
             best=max(complete, key=lambda trial: trial.fitness or 0.0, default=None),
         )
         status = replace(status, **changes)

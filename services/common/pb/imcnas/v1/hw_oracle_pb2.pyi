@@ -2050,12 +2050,18 @@ class HwOracleServiceGetServerInfoResponse(_message.Message):
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _builtins.int
     MAX_NETWORKS_FIELD_NUMBER: _builtins.int
     MAX_CANDIDATES_FIELD_NUMBER: _builtins.int
+    MAX_LAYERS_FIELD_NUMBER: _builtins.int
+    MAX_POINTS_FIELD_NUMBER: _builtins.int
     max_message_bytes: _builtins.int
     """Largest message accepted, in bytes."""
     max_networks: _builtins.int
     """Most networks of one BatchEvaluate."""
     max_candidates: _builtins.int
     """Most candidates of one EvaluateCandidates."""
+    max_layers: _builtins.int
+    """Most layers of a network."""
+    max_points: _builtins.int
+    """Most output points, height times width, of a network's layers together."""
     @_builtins.property
     def info(self) -> Global___OracleInfo:
         """Versions and presets."""
@@ -2067,10 +2073,12 @@ class HwOracleServiceGetServerInfoResponse(_message.Message):
         max_message_bytes: _builtins.int = ...,
         max_networks: _builtins.int = ...,
         max_candidates: _builtins.int = ...,
+        max_layers: _builtins.int = ...,
+        max_points: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["info", b"info"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["info", b"info", "max_candidates", b"max_candidates", "max_message_bytes", b"max_message_bytes", "max_networks", b"max_networks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["info", b"info", "max_candidates", b"max_candidates", "max_layers", b"max_layers", "max_message_bytes", b"max_message_bytes", "max_networks", b"max_networks", "max_points", b"max_points"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,34 +23,6 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class _Objective:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _ObjectiveEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Objective.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    OBJECTIVE_UNSPECIFIED: _Objective.ValueType  # 0
-    """Not set: refused."""
-    OBJECTIVE_ACCURACY: _Objective.ValueType  # 1
-    """Validation accuracy."""
-    OBJECTIVE_ACCURACY_PER_LATENCY: _Objective.ValueType  # 2
-    """Accuracy over latency."""
-    OBJECTIVE_ACCURACY_PER_ENERGY: _Objective.ValueType  # 3
-    """Accuracy over energy."""
-
-class Objective(_Objective, metaclass=_ObjectiveEnumTypeWrapper):
-    """Fitness that is maximised."""
-
-OBJECTIVE_UNSPECIFIED: Objective.ValueType  # 0
-"""Not set: refused."""
-OBJECTIVE_ACCURACY: Objective.ValueType  # 1
-"""Validation accuracy."""
-OBJECTIVE_ACCURACY_PER_LATENCY: Objective.ValueType  # 2
-"""Accuracy over latency."""
-OBJECTIVE_ACCURACY_PER_ENERGY: Objective.ValueType  # 3
-"""Accuracy over energy."""
-Global___Objective: _TypeAlias = Objective  # noqa: Y015
-
 class _Strategy:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -63,6 +35,8 @@ class _StrategyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Strategy.Val
     """Tree-structured Parzen estimators."""
     STRATEGY_RANDOM: _Strategy.ValueType  # 2
     """Random draws."""
+    STRATEGY_EVOLUTION: _Strategy.ValueType  # 3
+    """Children of the best, crossed and changed."""
 
 class Strategy(_Strategy, metaclass=_StrategyEnumTypeWrapper):
     """Who proposes the next candidate."""
@@ -73,6 +47,8 @@ STRATEGY_TPE: Strategy.ValueType  # 1
 """Tree-structured Parzen estimators."""
 STRATEGY_RANDOM: Strategy.ValueType  # 2
 """Random draws."""
+STRATEGY_EVOLUTION: Strategy.ValueType  # 3
+"""Children of the best, crossed and changed."""
 Global___Strategy: _TypeAlias = Strategy  # noqa: Y015
 
 class _TrialState:
@@ -117,6 +93,8 @@ class _ProposalEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Proposal.Val
     """A feasible neighbour of the best, after the strategy ran out of attempts."""
     PROPOSAL_DRAW: _Proposal.ValueType  # 3
     """A feasible random draw, where no mutation was left either."""
+    PROPOSAL_ENQUEUED: _Proposal.ValueType  # 4
+    """Asked for by the study's settings."""
 
 class Proposal(_Proposal, metaclass=_ProposalEnumTypeWrapper):
     """Where a trial's candidate came from."""
@@ -129,6 +107,8 @@ PROPOSAL_MUTATION: Proposal.ValueType  # 2
 """A feasible neighbour of the best, after the strategy ran out of attempts."""
 PROPOSAL_DRAW: Proposal.ValueType  # 3
 """A feasible random draw, where no mutation was left either."""
+PROPOSAL_ENQUEUED: Proposal.ValueType  # 4
+"""Asked for by the study's settings."""
 Global___Proposal: _TypeAlias = Proposal  # noqa: Y015
 
 class _StudyState:
@@ -209,6 +189,71 @@ class TrainingLimits(_message.Message):
 Global___TrainingLimits: _TypeAlias = TrainingLimits  # noqa: Y015
 
 @_typing.final
+class HardwareLimits(_message.Message):
+    """What a candidate may cost on the chip: over a limit it is never trained. What is not set has no limit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAX_LATENCY_NS_FIELD_NUMBER: _builtins.int
+    MAX_ENERGY_NJ_FIELD_NUMBER: _builtins.int
+    MAX_AREA_UM2_FIELD_NUMBER: _builtins.int
+    MAX_POWER_W_FIELD_NUMBER: _builtins.int
+    MAX_AVERAGE_POWER_W_FIELD_NUMBER: _builtins.int
+    MAX_TILES_FIELD_NUMBER: _builtins.int
+    max_latency_ns: _builtins.float
+    """Latency of one inference, in ns."""
+    max_energy_nj: _builtins.float
+    """Energy of one inference, in nJ."""
+    max_area_um2: _builtins.float
+    """Area, in um2."""
+    max_power_w: _builtins.float
+    """Power of all modules at once, in W."""
+    max_average_power_w: _builtins.float
+    """Energy over latency, in W."""
+    max_tiles: _builtins.int
+    """Tiles."""
+    def __init__(
+        self,
+        *,
+        max_latency_ns: _builtins.float | None = ...,
+        max_energy_nj: _builtins.float | None = ...,
+        max_area_um2: _builtins.float | None = ...,
+        max_power_w: _builtins.float | None = ...,
+        max_average_power_w: _builtins.float | None = ...,
+        max_tiles: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_area_um2", b"_max_area_um2", "_max_average_power_w", b"_max_average_power_w", "_max_energy_nj", b"_max_energy_nj", "_max_latency_ns", b"_max_latency_ns", "_max_power_w", b"_max_power_w", "_max_tiles", b"_max_tiles", "max_area_um2", b"max_area_um2", "max_average_power_w", b"max_average_power_w", "max_energy_nj", b"max_energy_nj", "max_latency_ns", b"max_latency_ns", "max_power_w", b"max_power_w", "max_tiles", b"max_tiles"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_area_um2", b"_max_area_um2", "_max_average_power_w", b"_max_average_power_w", "_max_energy_nj", b"_max_energy_nj", "_max_latency_ns", b"_max_latency_ns", "_max_power_w", b"_max_power_w", "_max_tiles", b"_max_tiles", "max_area_um2", b"max_area_um2", "max_average_power_w", b"max_average_power_w", "max_energy_nj", b"max_energy_nj", "max_latency_ns", b"max_latency_ns", "max_power_w", b"max_power_w", "max_tiles", b"max_tiles"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_area_um2: _TypeAlias = _typing.Literal["max_area_um2"]  # noqa: Y015
+    _WhichOneofArgType__max_area_um2: _TypeAlias = _typing.Literal["_max_area_um2", b"_max_area_um2"]  # noqa: Y015
+    _WhichOneofReturnType__max_average_power_w: _TypeAlias = _typing.Literal["max_average_power_w"]  # noqa: Y015
+    _WhichOneofArgType__max_average_power_w: _TypeAlias = _typing.Literal["_max_average_power_w", b"_max_average_power_w"]  # noqa: Y015
+    _WhichOneofReturnType__max_energy_nj: _TypeAlias = _typing.Literal["max_energy_nj"]  # noqa: Y015
+    _WhichOneofArgType__max_energy_nj: _TypeAlias = _typing.Literal["_max_energy_nj", b"_max_energy_nj"]  # noqa: Y015
+    _WhichOneofReturnType__max_latency_ns: _TypeAlias = _typing.Literal["max_latency_ns"]  # noqa: Y015
+    _WhichOneofArgType__max_latency_ns: _TypeAlias = _typing.Literal["_max_latency_ns", b"_max_latency_ns"]  # noqa: Y015
+    _WhichOneofReturnType__max_power_w: _TypeAlias = _typing.Literal["max_power_w"]  # noqa: Y015
+    _WhichOneofArgType__max_power_w: _TypeAlias = _typing.Literal["_max_power_w", b"_max_power_w"]  # noqa: Y015
+    _WhichOneofReturnType__max_tiles: _TypeAlias = _typing.Literal["max_tiles"]  # noqa: Y015
+    _WhichOneofArgType__max_tiles: _TypeAlias = _typing.Literal["_max_tiles", b"_max_tiles"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_area_um2) -> _WhichOneofReturnType__max_area_um2 | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_average_power_w) -> _WhichOneofReturnType__max_average_power_w | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_energy_nj) -> _WhichOneofReturnType__max_energy_nj | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_latency_ns) -> _WhichOneofReturnType__max_latency_ns | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_power_w) -> _WhichOneofReturnType__max_power_w | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_tiles) -> _WhichOneofReturnType__max_tiles | None: ...
+
+Global___HardwareLimits: _TypeAlias = HardwareLimits  # noqa: Y015
+
+@_typing.final
 class StudyConfig(_message.Message):
     """Everything that decides a study's trials."""
 
@@ -226,10 +271,14 @@ class StudyConfig(_message.Message):
     BITS_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     STARTUP_TRIALS_FIELD_NUMBER: _builtins.int
+    HARDWARE_LIMITS_FIELD_NUMBER: _builtins.int
+    ENQUEUED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The user's name for the study: 1 to 80 letters, digits, dots, underscores or hyphens."""
-    objective: Global___Objective.ValueType
-    """What is maximised."""
+    objective: _builtins.str
+    """What is maximised: an expression of accuracy, latency, energy, area, average_power, tiles, params and
+    macs, such as accuracy/latency, or a front, such as pareto(accuracy,latency,energy).
+    """
     strategy: Global___Strategy.ValueType
     """Who proposes candidates."""
     chip_name: _builtins.str
@@ -237,7 +286,7 @@ class StudyConfig(_message.Message):
     seed: _builtins.int
     """Decides every random draw of the search, 0 <= seed < 2**31; 0 if not set."""
     startup_trials: _builtins.int
-    """Random trials before TPE models anything; 10 if not set."""
+    """Random trials before the strategy learns from any; 10 if not set."""
     @_builtins.property
     def dataset(self) -> _trainer_pb2.DatasetInfo:
         """The data set, as the trainer described it."""
@@ -262,13 +311,21 @@ class StudyConfig(_message.Message):
     def bits(self) -> _network_pb2.Bits:
         """Bit widths of every layer; 9 each if not set."""
 
+    @_builtins.property
+    def hardware_limits(self) -> Global___HardwareLimits:
+        """What a candidate may cost on the chip; no limits if not set."""
+
+    @_builtins.property
+    def enqueued(self) -> _containers.RepeatedCompositeFieldContainer[_candidate_pb2.Candidate]:
+        """Candidates that are evaluated first, where they are within the limits; of the space."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         dataset: _trainer_pb2.DatasetInfo | None = ...,
         space: _candidate_pb2.SearchSpace | None = ...,
-        objective: Global___Objective.ValueType = ...,
+        objective: _builtins.str = ...,
         strategy: Global___Strategy.ValueType = ...,
         chip: _hw_oracle_pb2.ChipConfig | None = ...,
         chip_name: _builtins.str = ...,
@@ -277,10 +334,12 @@ class StudyConfig(_message.Message):
         bits: _network_pb2.Bits | None = ...,
         seed: _builtins.int | None = ...,
         startup_trials: _builtins.int | None = ...,
+        hardware_limits: Global___HardwareLimits | None = ...,
+        enqueued: _abc.Iterable[_candidate_pb2.Candidate] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_startup_trials", b"_startup_trials", "bits", b"bits", "chip", b"chip", "dataset", b"dataset", "limits", b"limits", "recipe", b"recipe", "seed", b"seed", "space", b"space", "startup_trials", b"startup_trials"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_startup_trials", b"_startup_trials", "bits", b"bits", "chip", b"chip", "dataset", b"dataset", "hardware_limits", b"hardware_limits", "limits", b"limits", "recipe", b"recipe", "seed", b"seed", "space", b"space", "startup_trials", b"startup_trials"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_startup_trials", b"_startup_trials", "bits", b"bits", "chip", b"chip", "chip_name", b"chip_name", "dataset", b"dataset", "limits", b"limits", "name", b"name", "objective", b"objective", "recipe", b"recipe", "seed", b"seed", "space", b"space", "startup_trials", b"startup_trials", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_startup_trials", b"_startup_trials", "bits", b"bits", "chip", b"chip", "chip_name", b"chip_name", "dataset", b"dataset", "enqueued", b"enqueued", "hardware_limits", b"hardware_limits", "limits", b"limits", "name", b"name", "objective", b"objective", "recipe", b"recipe", "seed", b"seed", "space", b"space", "startup_trials", b"startup_trials", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
@@ -292,6 +351,44 @@ class StudyConfig(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__startup_trials) -> _WhichOneofReturnType__startup_trials | None: ...
 
 Global___StudyConfig: _TypeAlias = StudyConfig  # noqa: Y015
+
+@_typing.final
+class Versions(_message.Message):
+    """What a trial was made with; empty where it is not known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMCNAS_FIELD_NUMBER: _builtins.int
+    PYTHON_FIELD_NUMBER: _builtins.int
+    HYPEROPT_FIELD_NUMBER: _builtins.int
+    COST_MODEL_FIELD_NUMBER: _builtins.int
+    TORCH_FIELD_NUMBER: _builtins.int
+    imcnas: _builtins.str
+    """imcnas of the process that searched."""
+    python: _builtins.str
+    """Its Python."""
+    hyperopt: _builtins.str
+    """Its Hyperopt."""
+    cost_model: _builtins.str
+    """Cost model of the oracle."""
+    torch: _builtins.str
+    """PyTorch of the worker that trained; empty before."""
+    def __init__(
+        self,
+        *,
+        imcnas: _builtins.str = ...,
+        python: _builtins.str = ...,
+        hyperopt: _builtins.str = ...,
+        cost_model: _builtins.str = ...,
+        torch: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_model", b"cost_model", "hyperopt", b"hyperopt", "imcnas", b"imcnas", "python", b"python", "torch", b"torch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Versions: _TypeAlias = Versions  # noqa: Y015
 
 @_typing.final
 class Trial(_message.Message):
@@ -316,6 +413,9 @@ class Trial(_message.Message):
     EVALUATE_S_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
     FINISHED_AT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """From 0, in the order of proposal."""
     network_key: _builtins.str
@@ -344,6 +444,10 @@ class Trial(_message.Message):
     """Unix time of its proposal, in seconds."""
     finished_at: _builtins.float
     """Unix time of its end, in seconds; 0 while running."""
+    request_id: _builtins.str
+    """Id of its evaluation, the same however often the search is resumed."""
+    seed: _builtins.int
+    """Seed of its training."""
     @_builtins.property
     def candidate(self) -> _candidate_pb2.Candidate:
         """The candidate."""
@@ -355,6 +459,10 @@ class Trial(_message.Message):
     @_builtins.property
     def accuracy(self) -> _trainer_pb2.AccuracyReport:
         """How accurate it is; not set while running or when failed."""
+
+    @_builtins.property
+    def versions(self) -> Global___Versions:
+        """What it was made with."""
 
     def __init__(
         self,
@@ -376,10 +484,13 @@ class Trial(_message.Message):
         evaluate_s: _builtins.float = ...,
         started_at: _builtins.float = ...,
         finished_at: _builtins.float = ...,
+        request_id: _builtins.str = ...,
+        seed: _builtins.int = ...,
+        versions: Global___Versions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fitness", b"_fitness", "accuracy", b"accuracy", "candidate", b"candidate", "cost", b"cost", "fitness", b"fitness"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fitness", b"_fitness", "accuracy", b"accuracy", "candidate", b"candidate", "cost", b"cost", "fitness", b"fitness", "versions", b"versions"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fitness", b"_fitness", "accuracy", b"accuracy", "ask_s", b"ask_s", "attempt", b"attempt", "candidate", b"candidate", "cost", b"cost", "cost_s", b"cost_s", "duplicate_proposals", b"duplicate_proposals", "evaluate_s", b"evaluate_s", "failure", b"failure", "finished_at", b"finished_at", "fitness", b"fitness", "infeasible_proposals", b"infeasible_proposals", "network_key", b"network_key", "number", b"number", "proposal", b"proposal", "started_at", b"started_at", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fitness", b"_fitness", "accuracy", b"accuracy", "ask_s", b"ask_s", "attempt", b"attempt", "candidate", b"candidate", "cost", b"cost", "cost_s", b"cost_s", "duplicate_proposals", b"duplicate_proposals", "evaluate_s", b"evaluate_s", "failure", b"failure", "finished_at", b"finished_at", "fitness", b"fitness", "infeasible_proposals", b"infeasible_proposals", "network_key", b"network_key", "number", b"number", "proposal", b"proposal", "request_id", b"request_id", "seed", b"seed", "started_at", b"started_at", "state", b"state", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__fitness: _TypeAlias = _typing.Literal["fitness"]  # noqa: Y015
     _WhichOneofArgType__fitness: _TypeAlias = _typing.Literal["_fitness", b"_fitness"]  # noqa: Y015
@@ -430,7 +541,9 @@ class StudyStatus(_message.Message):
 
     @_builtins.property
     def front(self) -> _containers.RepeatedCompositeFieldContainer[Global___Trial]:
-        """Complete trials undominated in accuracy, latency and energy, by rising latency."""
+        """Complete trials on the front of the objective's quantities, else of accuracy, latency and energy; by rising
+        costs.
+        """
 
     def __init__(
         self,

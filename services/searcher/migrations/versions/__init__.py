@@ -1,0 +1,1 @@
+"""One file a version, numbered; what is released here is never changed."""
