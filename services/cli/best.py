@@ -38,7 +38,7 @@ def command(
     on_chip: Annotated[bool, typer.Option("--on-chip", help="Judge them on drawn chips, too.")] = False,
     draws: Annotated[int, typer.Option(min=1, max=1000, help="Chips drawn.")] = 5,
     runs: Annotated[Path, typer.Option(help="Folder of results, weights and studies.")] = Path("runs"),
-    database: StoreOption = "",
+    store: StoreOption = "",
     yes: Annotated[bool, typer.Option("--yes", help="Start even if it may take more than a day.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show the result only.")] = False,
 ) -> None:
@@ -65,8 +65,8 @@ def command(
 
     check_new_folder(export)
     check_export(export / "1")
-    plan = make_plan((), study, None, runs, database, "", recipe, epochs, None, "", "")
-    networks = _chosen(study, runs, database, top, front)
+    plan = make_plan((), study, None, runs, store, "", recipe, epochs, None, "", "")
+    networks = _chosen(study, runs, store, top, front)
     # The search chose by its own seed's draws: a final figure is not to profit from their luck.
     plan = replace(plan, candidates=networks, seed=plan.seed + 1)
     view = TrainView(MESSAGES, quiet)
@@ -95,12 +95,12 @@ def command(
         raise typer.Exit(1)
 
 
-def _chosen(study: str, runs: Path, database: str, top: int, front: bool) -> tuple[Candidate, ...]:
+def _chosen(study: str, runs: Path, store: str, top: int, front: bool) -> tuple[Candidate, ...]:
     """Choose networks: those of the highest fitness, or some of the front at even distances."""
     from services.cli.studies import study_and_trials
 
-    with existing_store(database, runs) as store:
-        _, status, trials = study_and_trials(store, study)
+    with existing_store(store, runs) as opened:
+        _, status, trials = study_and_trials(opened, study)
     if front:
         return _along(status, top)
     ranked = sorted(

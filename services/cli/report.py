@@ -23,7 +23,7 @@ def command(
         list[str] | None, typer.Argument(metavar="STUDY...", help="Names; left out, the studies there are.")
     ] = None,
     runs: Annotated[Path, RUNS] = Path("runs"),
-    database: StoreOption = "",
+    store: StoreOption = "",
     out: Annotated[
         Path | None, typer.Option(help="Folder to write to (RUNS/STUDY; of several RUNS/STUDY+STUDY).")
     ] = None,
@@ -49,14 +49,14 @@ def command(
     from services.cli.studies import list_studies, study_and_trials
 
     if not studies:
-        list_studies(runs, database)
+        list_studies(runs, store)
         return
     names = list(dict.fromkeys(studies))
     views = []
-    with existing_store(database, runs) as store:
+    with existing_store(store, runs) as opened:
         for name in names:
-            record, status, trials = study_and_trials(store, name)
-            views.append(view_of(status, trials, partial(store.trial, record)))
+            record, status, trials = study_and_trials(opened, name)
+            views.append(view_of(status, trials, partial(opened.trial, record)))
     if len(views) == 1:
         write_and_show(views[0], out or runs / views[0].config.name)
         return

@@ -54,20 +54,20 @@ def study_and_trials(store: Store, name: str) -> tuple[StudyRecord, StudyStatus,
     return record, study_status(record, trials), trials
 
 
-def list_studies(runs: Path, database: str) -> None:
+def list_studies(runs: Path, store: str = "") -> None:
     """Print a line a study."""
     from services.searcher.types import TrialState
 
-    with existing_store(database, runs) as store:
-        counts = store.trial_counts()
-        for record in store.studies():
+    with existing_store(store, runs) as opened:
+        counts = opened.trial_counts()
+        for record in opened.studies():
             done = counts[record.study_id][TrialState.COMPLETE] if record.study_id in counts else 0
             line = f"{record.config.name:50} {record.state:11} {done}/{record.trials_wanted} trials"
             print(f"{line}  {record.failure}".rstrip())
 
 
 @app.command("list")
-def list_command(runs: Runs = Path("runs"), database: StoreOption = "", as_json: AsJson = False) -> None:
+def list_command(runs: Runs = Path("runs"), store: StoreOption = "", as_json: AsJson = False) -> None:
     """Name the studies, the oldest first, each on a line.
 
     For example:
@@ -77,16 +77,16 @@ def list_command(runs: Runs = Path("runs"), database: StoreOption = "", as_json:
       imcnas studies list --json
     """
     if not as_json:
-        list_studies(runs, database)
+        list_studies(runs, store)
         return
-    with existing_store(database, runs) as store:
-        for record in store.studies():
-            _, status, _ = study_and_trials(store, record.study_id)
+    with existing_store(store, runs) as opened:
+        for record in opened.studies():
+            _, status, _ = study_and_trials(opened, record.study_id)
             print(json.dumps(_summary(status), allow_nan=False))
 
 
 @app.command("show")
-def show(study: Name, runs: Runs = Path("runs"), database: StoreOption = "", as_json: AsJson = False) -> None:
+def show(study: Name, runs: Runs = Path("runs"), store: StoreOption = "", as_json: AsJson = False) -> None:
     """Show the front, the best network and the settings of a study; nothing is written.
 
     For example:
@@ -97,8 +97,8 @@ def show(study: Name, runs: Runs = Path("runs"), database: StoreOption = "", as_
     from services.common.codec import to_jsonable
     from services.searcher.report import reading_notes
 
-    with existing_store(database, runs) as store:
-        _, status, trials = study_and_trials(store, study)
+    with existing_store(store, runs) as opened:
+        _, status, trials = study_and_trials(opened, study)
     if as_json:
         row = _summary(status) | {"config": to_jsonable(status.config)}
         print(json.dumps(row, allow_nan=False))
@@ -124,7 +124,7 @@ def export(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="File to write; left out, standard output.")] = None,
     runs: Runs = Path("runs"),
-    database: StoreOption = "",
+    store: StoreOption = "",
 ) -> None:
     """Write a study's trials, a row each: csv, json (one object a line) or parquet.
 
@@ -145,8 +145,8 @@ def export(
     if kind is Format.PARQUET and out is None:
         text = "parquet is no text; name the file it goes to, such as --out trials.parquet"
         raise InvalidRequest.of(Violation("--out", text))
-    with existing_store(database, runs) as store:
-        _, status, trials = study_and_trials(store, study)
+    with existing_store(store, runs) as opened:
+        _, status, trials = study_and_trials(opened, study)
     if kind is Format.PARQUET:
         content = parquet(status, trials)
     else:
@@ -168,7 +168,7 @@ def export(
 def compare_command(
     studies: Annotated[list[str], typer.Argument(metavar="STUDY STUDY...", help="Names.")],
     runs: Runs = Path("runs"),
-    database: StoreOption = "",
+    store: StoreOption = "",
     as_json: AsJson = False,
 ) -> None:
     """Compare studies: best, front, and hypervolume against one reference, with what it took.
@@ -186,8 +186,8 @@ def compare_command(
     names = list(dict.fromkeys(studies))
     if len(names) < 2:
         raise InvalidRequest.of(violation("STUDY", names, "two studies or more"))
-    with existing_store(database, runs) as store:
-        read = [study_and_trials(store, name) for name in names]
+    with existing_store(store, runs) as opened:
+        read = [study_and_trials(opened, name) for name in names]
     found = compare([(status, trials) for _, status, trials in read])
     if as_json:
         for row in comparison_rows(found):
@@ -200,7 +200,7 @@ def compare_command(
 def delete(
     studies: Annotated[list[str], typer.Argument(metavar="STUDY...", help="Names.")],
     runs: Runs = Path("runs"),
-    database: StoreOption = "",
+    store: StoreOption = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do it.")] = False,
 ) -> None:
     """Delete studies with their trials, for good; a running one is refused.
@@ -212,13 +212,13 @@ def delete(
 
       imcnas studies delete mine --yes
     """
-    with existing_store(database, runs) as store:
-        records = [store.study(name) for name in dict.fromkeys(studies)]
+    with existing_store(store, runs) as opened:
+        records = [opened.study(name) for name in dict.fromkeys(studies)]
         if not yes:
-            counts = ", ".join(f"{r.config.name} ({len(store.trials(r))} trials)" for r in records)
+            counts = ", ".join(f"{r.config.name} ({len(opened.trials(r))} trials)" for r in records)
             raise NotPossible(f"delete: this would delete {counts}; add --yes to do it")
         for record in records:
-            store.delete_study(record)
+            opened.delete_study(record)
             print(f"Deleted: {record.config.name}")
 
 

@@ -24,7 +24,7 @@ class Compared:
     trainings : int
         Trials that have ended.
     front : int
-        Networks on the front of accuracy, latency and energy.
+        Networks on the front of the objective's quantities, else of accuracy, latency and energy.
     latency_hypervolume, energy_hypervolume : float
         Of accuracy and the cost, as a share of accuracy 1 by the common reference.
     hypervolume : float

@@ -17,6 +17,7 @@ from services.common.drawing import (
     GREY,
     INK,
     ORANGE,
+    PURPLE,
     VERMILION,
     head,
     log_where_wide,
@@ -29,13 +30,21 @@ from services.searcher.pareto import front_indices
 from services.searcher.types import Proposal, Strategy, StudyStatus, Trial, TrialState
 from services.trainer.types import AccuracyReport
 
-_DRAWN, _MODELLED, _MUTATED = "random draw", "proposed by the model", "mutation of the best"
+_DRAWN, _MODELLED, _MUTATED, _ENQUEUED = (
+    "random draw",
+    "proposed by the strategy",
+    "mutation of the best",
+    "asked for",
+)
 _SERIES: dict[str, dict[str, Any]] = {
     _DRAWN: {"color": GREY, "fmt": "o", "markerfacecolor": "white", "markersize": 5},
     _MODELLED: {"color": BLUE, "fmt": "o", "markersize": 5},
     _MUTATED: {"color": GREEN, "fmt": "^", "markersize": 5.5},
+    _ENQUEUED: {"color": PURPLE, "fmt": "s", "markersize": 5},
 }
 """Where a trial came from, and how it is drawn."""
+
+_ASKED = {Proposal.MUTATION: _MUTATED, Proposal.ENQUEUED: _ENQUEUED}
 
 _LIMITS = {"latency": "max_latency_ns", "energy": "max_energy_nj"}
 
@@ -106,7 +115,7 @@ def _cost_figure(
     right = axes.get_xlim()[1]  # the last step goes on to the edge: at no cost seen is more accurate
     line = [*((x, -y) for x, y in front), (right, -front[-1][1])]
     _draw_line(axes, line, "front")
-    limit = getattr(getattr(status.config, "hardware_limits", None), _LIMITS[quantity], None)
+    limit = getattr(status.config.hardware_limits, _LIMITS[quantity])
     if limit is not None:
         axes.axvline(limit / size, color=INK, linewidth=1.1, linestyle="--", zorder=1, label="limit")
         right = max(right, 1.05 * limit / size)
@@ -214,8 +223,8 @@ def origins(status: StudyStatus, trials: Sequence[Trial]) -> dict[int, str]:
     config, series, told = status.config, {}, 0
     for trial in trials:
         startup = config.strategy is Strategy.RANDOM or told < config.startup_trials
-        if trial.proposal is Proposal.MUTATION:
-            series[trial.number] = _MUTATED
+        if trial.proposal in _ASKED:
+            series[trial.number] = _ASKED[trial.proposal]
         else:
             series[trial.number] = _DRAWN if startup or trial.proposal is Proposal.DRAW else _MODELLED
         told += trial.state is not TrialState.FAILED

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -186,7 +185,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyStatus, tup
     world.before = fail
     with (
         pytest.MonkeyPatch.context() as patch,
-        closing(Store(tmp_path_factory.mktemp("searched") / "studies.db")) as store,
+        Store(tmp_path_factory.mktemp("searched") / "studies.db") as store,
     ):
         patch.setattr(propose, "ATTEMPTS", 5)
         study = store.open_study(study_config(), 12)

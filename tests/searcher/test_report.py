@@ -136,7 +136,7 @@ def test_start_up_model_and_mutation_are_told_apart(searched):
     drawn = {name: len(series[name].lines[0].get_xdata()) for name in series if "of" in name or "dr" in name}
     # 4 start-up trials; of the other 8 one failed and one is said to be a mutation
     assert len(series["random draw"].lines[0].get_xdata()) == 4
-    assert len(series["proposed by the model"].lines[0].get_xdata()) == 6
+    assert len(series["proposed by the strategy"].lines[0].get_xdata()) == 6
     assert drawn["mutation of the best"] == 1
 
 

@@ -22,6 +22,7 @@ class Look(StrEnum):
     DRAWN = "drawn"
     MODELLED = "modelled"
     MUTATED = "mutated"
+    ENQUEUED = "enqueued"
     FRONT = "front"
     BEST = "best"
     REFERENCE = "reference"
@@ -38,12 +39,14 @@ STUDIES = tuple(look for look in Look if look.startswith("study"))
 
 COLOURS = {
     Look.DRAWN: GREY, Look.MODELLED: BLUE, Look.MUTATED: GREEN, Look.FRONT: VERMILION, Look.BEST: ORANGE,
+    Look.ENQUEUED: PURPLE,
     Look.REFERENCE: PURPLE, Look.SHADED: INK, Look.STUDY_1: BLUE, Look.STUDY_2: VERMILION,
     Look.STUDY_3: GREEN, Look.STUDY_4: PURPLE, Look.STUDY_5: ORANGE, Look.STUDY_6: SKY,
 }  # fmt: skip
 
 SHAPES = {
-    Look.MUTATED: "triangle", Look.BEST: "star", Look.REFERENCE: "diamond", Look.STUDY_2: "square",
+    Look.MUTATED: "triangle", Look.ENQUEUED: "square",
+    Look.BEST: "star", Look.REFERENCE: "diamond", Look.STUDY_2: "square",
     Look.STUDY_3: "triangle", Look.STUDY_4: "diamond", Look.STUDY_5: "circle", Look.STUDY_6: "square",
 }  # fmt: skip
 """Beside the colour, for whoever cannot tell colours apart; what is not named is a circle."""

@@ -37,9 +37,8 @@ NOISE = (
     "other are not told apart. Latency and energy are exact for the chip's model."
 )
 GOOD = (
-    "Of {} complete trials, the {} of the highest fitness, and the {} on the front of accuracy, latency and "
-    "energy. What the search was steered to is in all of them: a share is no proof of a cause, least of all "
-    "of few networks."
+    "Of {} complete trials, the {} of the highest fitness, and the {} on the front of {}. What the search "
+    "was steered to is in all of them: a share is no proof of a cause, least of all of few networks."
 )
 PROGRESS = (
     "Hypervolume: the share of accuracy 1 by the largest cost of any trial here that the trials so far "
@@ -90,7 +89,7 @@ def study_content(view: StudyView, index: int) -> dict[str, Any]:
         "charts": [*map(drawn, found)],
         "networks": [_network(view, trial) for trial in view.networks],
         "choices": choices(view),
-        "choices_note": GOOD.format(*(f"{count:,}" for count in counts)),
+        "choices_note": GOOD.format(*(f"{count:,}" for count in counts), view.front_names),
         "progress": [*map(drawn, progress)],
         "progress_note": PROGRESS,
         **trial_rows(view),
@@ -127,8 +126,9 @@ def _facts(view: StudyView) -> list[tuple[str, str, str]]:
     best, facts = view.status.best, []
     if best:
         fitness = f"{best.fitness:.4g} {fitness_unit(view.fitness_unit)}".strip()
+        why = "the most accurate" if view.seeks_front else f"{fitness} by {view.config.objective}"
         facts += [
-            ("Best network", str(best.candidate), f"{fitness} by {view.config.objective}"),
+            ("Best network", str(best.candidate), why),
             ("Its accuracy", f"{percent(best):.1f} %", f"± {stderr_percent(best):.1f}, one standard error"),
             ("Latency", latency(best.cost), "of one inference"),
             ("Energy", energy(best.cost), "of one inference"),
@@ -137,7 +137,7 @@ def _facts(view: StudyView) -> list[tuple[str, str, str]]:
     top = max(view.complete, key=percent)
     if best is None or percent(top) > percent(best):
         facts.append(("Highest accuracy", f"{percent(top):.1f} %", f"{top.candidate}, {latency(top.cost)}"))
-    front = "undominated in accuracy, latency, energy"
+    front = f"undominated in {view.front_names}"
     return [*facts, ("Front", f"{len(view.status.front):,} networks", front)]
 
 

@@ -29,8 +29,9 @@ ACCURACY, TRIAL = Axis(label="validation accuracy (%)"), Axis(label="trial", who
 
 _LOOKS = {
     "random draw": Look.DRAWN,
-    "proposed by the model": Look.MODELLED,
+    "proposed by the strategy": Look.MODELLED,
     "mutation of the best": Look.MUTATED,
+    "asked for": Look.ENQUEUED,
 }
 
 
@@ -105,7 +106,7 @@ def cost_chart(view: StudyView, quantity: Quantity) -> Chart:
 
 
 def map_chart(view: StudyView) -> Chart:
-    """Show the front in three dimensions: latency and energy as the axes, accuracy as the colour."""
+    """Show the front on a map: latency and energy as the axes, accuracy as the colour."""
     latency_unit, ns = unit_of((t.cost.latency_ns for t in view.complete), LATENCY[1])
     energy_unit, nj = unit_of((t.cost.energy_nj for t in view.complete), ENERGY[1])
     shares = [*map(percent, view.complete)]
@@ -125,7 +126,7 @@ def map_chart(view: StudyView) -> Chart:
 
     points = [
         Points(name="dominated", look=Look.SHADED, marks=marks(False)),
-        Points(name="on the front of the three", look=Look.FRONT, marks=marks(True)),
+        Points(name=f"on the front of {view.front_names}", look=Look.FRONT, marks=marks(True)),
     ]
     best = view.status.best
     if best:
@@ -147,7 +148,7 @@ def map_chart(view: StudyView) -> Chart:
         [mark.y for kind in points for mark in kind.marks],
     ]
     return Chart(
-        name="front", title="Front of accuracy, latency and energy", note=note,
+        name="front", title=f"Front of {view.front_names}", note=note,
         x=Axis(label=f"latency of one inference ({latency_unit})", log=is_wide(costs[0])),
         y=Axis(label=f"energy of one inference ({energy_unit})", log=is_wide(costs[1])),
         points=tuple(kind for kind in points if kind.marks), rules=rules,

@@ -13,6 +13,7 @@ _HARDWARE: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("max_latency_ns", "latency", lambda value: f"{value:,.6g} ns"),
     ("max_energy_nj", "energy", lambda value: f"{value:,.6g} nJ"),
     ("max_area_um2", "area", lambda value: pretty(format_area(value))),
+    ("max_power_w", "power", lambda value: pretty(format_power(value))),
     ("max_average_power_w", "average power", lambda value: pretty(format_power(value))),
     ("max_tiles", "tiles", lambda value: f"{value:,.0f}"),
 )

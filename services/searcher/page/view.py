@@ -13,6 +13,7 @@ from services.common.network_json import network_key
 from services.common.units import format_energy, format_latency
 from services.hw_oracle.types import CostReport
 from services.searcher.objective import parse_objective
+from services.searcher.ranking import front_of
 from services.searcher.types import StudyConfig, StudyStatus, Trial, TrialState
 from services.trainer.types import AccuracyReport
 
@@ -78,10 +79,19 @@ class StudyView:
         """Unit of the fitness, such as ``1/ms``; empty for a plain number."""
         return parse_objective(self.config.objective).unit
 
+    @property
+    def seeks_front(self) -> bool:
+        """Whether the objective is a front; the best is then the most accurate."""
+        return bool(parse_objective(self.config.objective).front)
+
+    @property
+    def front_names(self) -> str:
+        """Quantities that the front is of, such as ``accuracy, latency, energy``."""
+        return ", ".join(front_of(self.config).front).replace("_", " ")
+
     def limit(self, name: str) -> float | None:
         """Give a hardware limit by its name, such as ``max_latency_ns``; None where there is none."""
-        limits = getattr(self.config, "hardware_limits", None)
-        value = getattr(limits, name, None)
+        value = getattr(self.config.hardware_limits, name)
         return None if value is None else float(value)
 
     def network(self, candidate: Candidate) -> LayerList:

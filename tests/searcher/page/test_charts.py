@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from types import SimpleNamespace
+from dataclasses import replace
 
 import pytest
 
@@ -20,7 +19,7 @@ from services.searcher.page.settings import settings
 from services.searcher.page.svg import draw
 from services.searcher.page.view import finished, reference_candidates
 from services.searcher.status import latency_hypervolume
-from services.searcher.types import StudyConfig
+from services.searcher.types import HardwareLimits
 
 
 def marks(chart, *looks):
@@ -68,16 +67,10 @@ def test_the_histogram_counts_every_complete_trial(make_view):
     assert bars.edges[0] == min(100 * t.accuracy.accuracy_frac for t in view.complete)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limited(StudyConfig):
-    hardware_limits: object = None
-
-
 def limited(view):
     """Give the study limits of 123 µs and 4 µJ."""
-    known = {field.name: getattr(view.config, field.name) for field in fields(StudyConfig)}
-    limits = SimpleNamespace(max_latency_ns=123e3, max_energy_nj=4e3, max_tiles=None)
-    return replace(view, status=replace(view.status, config=Limited(**known | {"hardware_limits": limits})))
+    limits = HardwareLimits(max_latency_ns=123e3, max_energy_nj=4e3)
+    return replace(view, status=replace(view.status, config=replace(view.config, hardware_limits=limits)))
 
 
 def test_limits_are_drawn_where_the_study_has_them(make_view):

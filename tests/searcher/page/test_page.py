@@ -93,6 +93,13 @@ def test_the_best_is_drawn_layer_by_layer(make_view):
     assert text.count("linear, 200") == len(view.networks)
 
 
+def test_a_search_for_a_front_names_its_quantities_and_the_most_accurate(make_view, searched):
+    config = replace(searched[0].config, objective="pareto(accuracy,latency)")
+    text = Read(page([make_view(config=config)])).text
+    assert "undominated in accuracy, latency" in text
+    assert "the most accurate" in text
+
+
 def test_an_empty_study_says_why_there_is_nothing_to_draw(make_view):
     text = page([make_view((), failure="the data set is gone", state=StudyState.FAILED)])
     read = Read(text)
