@@ -34,16 +34,16 @@ def command(
     from services.searcher.status import study_status
     from services.searcher.types import TrialState
 
-    opened = existing_store(store, runs)
-    if not study:
-        counts = opened.trial_counts()
-        for record in opened.studies():
-            done = counts[record.study_id][TrialState.COMPLETE] if record.study_id in counts else 0
-            line = f"{record.config.name:50} {record.state:11} {done}/{record.trials_wanted} trials"
-            print(f"{line}  {record.failure}".rstrip())
-        return
-    record = opened.study(study)
-    trials = opened.trials(record)
+    with existing_store(store, runs) as opened:
+        if not study:
+            counts = opened.trial_counts()
+            for record in opened.studies():
+                done = counts[record.study_id][TrialState.COMPLETE] if record.study_id in counts else 0
+                line = f"{record.config.name:50} {record.state:11} {done}/{record.trials_wanted} trials"
+                print(f"{line}  {record.failure}".rstrip())
+            return
+        record = opened.study(study)
+        trials = opened.trials(record)
     write_and_show(study_status(record, trials), trials, out or runs / record.config.name)
 
 
