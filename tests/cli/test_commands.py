@@ -120,7 +120,8 @@ def test_a_search_ends_with_the_front_the_figures_and_where_they_lie(imcnas: Com
 @pytest.mark.slow
 def test_studies_of_a_database_are_found_by_every_command_that_names_it(imcnas: Command, postgres: Postgres):
     store = ("--store", postgres.new_schema())
-    asked = ("--dataset", "digits", "--trials", "1", "--max-macs", "1000000", "--study", "s", *store)
+    Path("one.toml").write_text('name = "one"\nepochs = 1\n')
+    asked = ("--dataset", "digits", "--trials", "1", "--recipe", "one.toml", "--study", "s", *store)
     assert imcnas("search", *asked)[0] == 0
     assert "1/1 trials" in imcnas("report", *store)[1]
     assert "Best by accuracy/latency" in imcnas("report", "s", *store)[1]
