@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import services
 from services.common.candidate import candidate_layers
 from services.common.codec import to_jsonable
 from services.common.errors import InvalidRequest, NotPossible, Violation
@@ -163,11 +162,6 @@ def _best(status: StudyStatus, best: Trial, notes: tuple[str, ...]) -> dict[str,
         "seed": config.seed,
         "chip": to_jsonable(config.chip),
         "chip_name": config.chip_name,
-        "versions": {
-            "imcnas": services.__version__,
-            "cost_model": cost.model_version,
-            "chip_hash": cost.chip_hash,
-            "torch": accuracy.torch_version if accuracy else "",
-        },
+        "versions": to_jsonable(best.versions) | {"chip_hash": cost.chip_hash},
         "notes": list(notes),
     }
