@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from services.common.codec import from_jsonable
+from services.common.codec import from_jsonable, to_jsonable
 from services.common.errors import InvalidRequest, NotPossible, TrainingFailed
 from services.common.network_json import network_from_json, network_key
 from services.hw_oracle.types import ChipConfig
@@ -72,6 +72,7 @@ def test_the_best_can_be_made_again_from_its_file(searched, tmp_path):
     assert best["recipe"]["epochs"] == 1
     assert from_jsonable(ChipConfig, best["chip"]) == status.config.chip
     assert best["cost"]["latency_ns"] == status.best.cost.latency_ns
+    assert best["versions"] == to_jsonable(status.best.versions) | {"chip_hash": status.best.cost.chip_hash}
     assert best["versions"]["cost_model"] == "fake"
 
 
