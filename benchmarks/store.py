@@ -86,8 +86,8 @@ def accuracy(key: str, rng: Random) -> AccuracyReport:
     )
 
 
-def grow(where: str, sizes: list[int]) -> Iterator[tuple[int, float]]:
-    """Grow a study; at each size give it with the median seconds of a tell (a trial begun and finished)."""
+def grow(where: str, sizes: list[int]) -> Iterator[tuple[int, float, float]]:
+    """Grow a study; give each size with the median seconds, wall and CPU, of a tell (begin and end)."""
     rng = Random(0)
     drawn = candidates(rng)
     with Store(where) as store:
@@ -111,7 +111,7 @@ def grow(where: str, sizes: list[int]) -> Iterator[tuple[int, float]]:
                 started_at=time.time(),
                 request_id=f"{study.study_id}-{number}",
             )
-            begin = time.perf_counter()
+            begin, busy = time.perf_counter(), time.process_time()
             store.insert_trial(study, trial)
             ended = replace(
                 trial,
@@ -123,10 +123,11 @@ def grow(where: str, sizes: list[int]) -> Iterator[tuple[int, float]]:
                 versions=Versions(torch="2"),
             )
             store.finish_trial(study, ended)
-            told.append(time.perf_counter() - begin)
+            told.append((time.perf_counter() - begin, time.process_time() - busy))
             if number + 1 in sizes:
                 store.release(study.study_id)
-                yield number + 1, median(told[-TOLD:])
+                tell_s, busy_s = map(median, zip(*told[-TOLD:], strict=True))
+                yield number + 1, tell_s, busy_s
                 store.acquire(study.study_id)
 
 
@@ -156,14 +157,14 @@ def look(where: str) -> None:
 
 def measure(name: str, where: str, sizes: list[int], turns: int) -> None:
     """Print the rows of one database."""
-    for size, tell_s in grow(where, sizes):
+    for size, tell_s, tell_busy_s in grow(where, sizes):
         command = [sys.executable, "-m", "benchmarks.store", "--look", where]
         found = [
             json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(turns)
         ]
         list_s, read_s, busy_s, ask_s, memory_mb = (median(values) for values in zip(*found, strict=True))
         cells = [
-            f"{tell_s * 1e3:.1f}",
+            f"{tell_s * 1e3:.1f} ({tell_busy_s * 1e3:.1f})",
             f"{list_s * 1e3:.0f}",
             f"{read_s:.2f} ({busy_s:.2f})",
             f"{ask_s:.2f}",
@@ -184,7 +185,7 @@ def main() -> None:
         return
     print(f"Conditions: {conditions()}; median of {TOLD} tells, of {options.turns} processes otherwise\n")
     heads = (
-        "tell (ms)",
+        "tell (ms), of that CPU",
         "open and list (ms)",
         "read trials (s), of that CPU",
         "first proposal (s)",

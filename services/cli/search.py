@@ -152,6 +152,8 @@ def command(
     try:
         with ExitStack() as stack:
             stack.callback(_leave_if_abandoned, stop)
+            if opened:
+                stack.enter_context(opened)
             source, named = _source(stack, searcher, trainer, ray, workers, dataset, runs)
             data = source.dataset(named)
             if from_study:

@@ -130,7 +130,7 @@ class Database(Closing):
     def _unusable(self, error: object) -> ImcnasError:
         text = f"cannot open {self.name} as a store of studies ({_one_line(error)}); "
         if "://" in self.name:
-            text += "see that its server runs, and knows this user and database"
+            text += "see that its server runs, and lets this user make tables in this database"
         else:
             text += "give a path in a folder that can be written to, new or made by imcnas"
         return InvalidRequest.of(Violation("store", text))

@@ -11,7 +11,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import services
 from services.common.candidate import candidate_layers
 from services.common.codec import to_jsonable
 from services.common.errors import InvalidRequest, Violation
@@ -167,11 +166,6 @@ def _best(status: StudyStatus, best: Trial, notes: tuple[str, ...]) -> dict[str,
         "seed": config.seed,
         "chip": to_jsonable(config.chip),
         "chip_name": config.chip_name,
-        "versions": {
-            "imcnas": services.__version__,
-            "cost_model": cost.model_version,
-            "chip_hash": cost.chip_hash,
-            "torch": accuracy.torch_version if accuracy else "",
-        },
+        "versions": to_jsonable(best.versions) | {"chip_hash": cost.chip_hash},
         "notes": list(notes),
     }

@@ -10,6 +10,7 @@ from services.hw_oracle.chips import load_chip
 from services.hw_oracle.cost import evaluate
 from services.hw_oracle.derived import derive
 from tests.cli.conftest import Command, network
+from tests.postgres import Postgres
 
 
 def test_every_command_teaches_by_examples(imcnas: Command):
@@ -116,3 +117,15 @@ def test_a_search_ends_with_the_front_the_figures_and_where_they_lie(imcnas: Com
     assert Path("elsewhere/best.json").read_bytes() == (folder / "best.json").read_bytes()
     assert Path("elsewhere/figures/front.pdf").read_bytes().startswith(b"%PDF")
     assert "3/3 trials" in more[1]
+
+
+@pytest.mark.slow
+def test_studies_of_a_database_are_found_by_every_command_that_names_it(imcnas: Command, postgres: Postgres):
+    store = ("--store", postgres.new_schema())
+    Path("one.toml").write_text('name = "one"\nepochs = 1\n')
+    asked = ("--dataset", "digits", "--trials", "1", "--recipe", "one.toml", "--study", "s", *store)
+    assert imcnas("search", *asked)[0] == 0
+    assert "1/1 trials" in imcnas("report", *store)[1]
+    assert "Best by accuracy/latency" in imcnas("report", "s", *store)[1]
+    assert "study 's' has no trial 1" in imcnas("train", "--study", "s", "--trial", "1", *store)[2]
+    assert imcnas("report")[0] == 2

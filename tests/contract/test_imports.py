@@ -22,6 +22,7 @@ TORCH = {
     "resident",
     "worker",
 }  # files of the trainer
+RAY = {"actor", "crew", "pool", "ray_connect"}
 ANALOG = {str(file.relative_to(ROOT)) for file in (ROOT / "trainer" / "analog").glob("*.py")}
 STORE = {f"searcher/{name}.py" for name in ("database", "rows", "store")}
 STORE |= {str(file.relative_to(ROOT)) for file in (ROOT / "searcher" / "migrations").rglob("*.py")}
@@ -53,7 +54,7 @@ def loaded_by(names: list[str]) -> set[str]:
 def test_the_core_of_a_room_loads_no_wire_and_no_other_core(room: str):
     # torch and hyperopt load what they like themselves; the last test looks at their files
     own = {
-        "trainer": TORCH,
+        "trainer": TORCH | RAY,
         "searcher": {"tpe", "space"},
     }.get(room, set())
     names = [n for n in modules(room) if n.rsplit(".", 1)[1] not in own]
@@ -90,10 +91,10 @@ def test_the_command_shows_its_help_without_loading_anything_heavy():
 @pytest.mark.parametrize(
     ("library", "homes"),
     [
-        ("ray", {"trainer/pool.py"}),
+        ("ray", {f"trainer/{name}.py" for name in RAY}),
         (
             "torch",
-            {f"trainer/{name}.py" for name in TORCH | {"pool"}} | {IMPORTER, *ANALOG},
+            {f"trainer/{name}.py" for name in TORCH | {"actor", "pool"}} | {IMPORTER, *ANALOG},
         ),
         ("hyperopt", {"searcher/space.py", "searcher/tpe.py"}),
         ("sqlalchemy", {"common/sql.py", "trainer/cache.py", *STORE}),

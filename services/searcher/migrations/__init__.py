@@ -77,14 +77,14 @@ def _version(connection: sa.Connection) -> str | None:
 
 def _adopt(connection: sa.Connection) -> bool:
     """Whether there are tables of before versions were alembic's; their number goes, they stay."""
-    tables = sa.inspect(connection).get_table_names()
-    if "schema_version" in tables:
+    tables = set(sa.inspect(connection).get_table_names())
+    if {"schema_version", "studies", "trials"} <= tables:
         number = connection.scalar(sa.text("SELECT version FROM schema_version"))
         if number != 1:
             raise UnknownTables(f"has schema version {number}, which this imcnas does not know")
         connection.execute(sa.text("DROP TABLE schema_version"))
         return True
-    foreign = sorted({"studies", "trials"}.intersection(tables))
+    foreign = sorted({"studies", "trials", "trial_layers"} & tables)
     if foreign:
         raise UnknownTables(
             f"has tables named {' and '.join(foreign)} that imcnas did not make; "
