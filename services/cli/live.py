@@ -58,7 +58,7 @@ def result_line(trial: Trial) -> str:
     if trial.state is TrialState.FAILED or trial.accuracy is None:
         return f"{trial.candidate}  failed: {trial.failure}"
     cost = f"{format_latency(trial.cost.latency_ns)}  {format_energy(trial.cost.energy_nj)}"
-    return f"{trial.candidate}  accuracy {trial.accuracy.accuracy_frac:.3f}  {cost}"
+    return f"{trial.candidate}  accuracy {trial.accuracy_frac:.3f}  {cost}"
 
 
 class _Progress:

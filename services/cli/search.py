@@ -29,7 +29,7 @@ from services.cli.stores import StoreOption
 from services.common.errors import ImcnasError, InvalidRequest, Violation, violation
 from services.common.units import parse_count
 from services.hw_oracle.chips import DEFAULT
-from services.searcher.types import Strategy, StudyConfig, StudyState, TrainingLimits
+from services.searcher.types import OnChip, Strategy, StudyConfig, StudyState, TrainingLimits
 
 if TYPE_CHECKING:
     from services.searcher.loop import StopSignal
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 MAX_HOURS_UNASKED = 24.0
 SERVICES = "On other machines"
 WARM = "A warm start"
+ON_CHIP = "Accuracy on the chip"
 LIMITS = "Limits: what is over one is never trained"
 
 
@@ -89,6 +90,16 @@ def command(
     max_macs: Annotated[
         str, typer.Option(help="Of one inference, such as 300M (0: no limit).", rich_help_panel=LIMITS)
     ] = "300M",
+    on_chip: Annotated[
+        bool, typer.Option("--on-chip", help="Go by the accuracy on drawn chips.", rich_help_panel=ON_CHIP)
+    ] = False,
+    draws: Annotated[
+        int, typer.Option(min=1, max=1000, help="Chips drawn for each network.", rich_help_panel=ON_CHIP)
+    ] = 3,
+    fine_tune: Annotated[
+        int,
+        typer.Option(min=0, max=1000, help="Epochs to learn to bear the chip.", rich_help_panel=ON_CHIP),
+    ] = 0,
     enqueue: Annotated[
         list[str] | None,
         typer.Option(
@@ -124,6 +135,8 @@ def command(
 
       imcnas search --objective "pareto(accuracy,latency)" --max-energy 5uJ
 
+      imcnas search --on-chip --chip isaac
+
       imcnas search --strategy evolution --from STUDY --enqueue VGG16-RES32
 
       imcnas search --oracle host:50051 --trainer host:50061
@@ -146,6 +159,8 @@ def command(
     )
     wanted = choices(space, objective, strategy, chip, recipe, seed, startup_trials)
     wanted |= {"limits": training, "hardware_limits": hardware_limits(limits)}
+    if on_chip:
+        wanted["on_chip"] = OnChip(draws=draws, fine_tune_epochs=fine_tune)
     wanted["enqueued"] = enqueued(enqueue or (), wanted["space"])
     opened = None if searcher else Store(store or runs / STORE)
     stop = StopSignal()
@@ -252,7 +267,7 @@ def _run(
         with make_view(MESSAGES, quiet) as view, _ctrl_c(stop, view.say):
             status = run_search(
                 store, study, cost=lambda layers: hardware.evaluate(layers, config.chip),
-                evaluate=trainer.evaluate, workers=workers, on_event=view, stop=stop,
+                trainer=trainer, workers=workers, on_event=view, stop=stop,
             )  # fmt: skip
     except ImcnasError as error:
         if not _may_have_trials(store, study):  # nothing was trained: it could not start as asked

@@ -70,7 +70,7 @@ def default_name(
         (Path(chip).stem, DEFAULT),
     )
     parts += [value for value, default in others if value != default]
-    parts += ["warm"] * bool(wanted["enqueued"])
+    parts += ["on-chip"] * ("on_chip" in wanted) + ["warm"] * bool(wanted["enqueued"])
     name = re.sub(r"[^A-Za-z0-9._]+", "-", "-".join([*parts, f"seed{wanted['seed']}"]))
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
     return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 9]}-{digest}"

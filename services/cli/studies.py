@@ -259,8 +259,8 @@ def _trial(trial: Trial) -> dict[str, Any]:
         "trial": trial.number,
         "blocks": str(trial.candidate),
         "fitness": trial.fitness,
-        "accuracy_frac": accuracy and accuracy.accuracy_frac,
-        "accuracy_stderr_frac": accuracy and accuracy.accuracy_stderr_frac,
+        "accuracy_frac": accuracy and trial.accuracy_frac,
+        "accuracy_stderr_frac": accuracy and trial.accuracy_stderr_frac,
         "latency_ns": trial.cost.latency_ns,
         "energy_nj": trial.cost.energy_nj,
     }

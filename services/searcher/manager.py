@@ -12,12 +12,13 @@ from typing import Protocol
 from services.common.errors import ImcnasError, StudyConflict, Unavailable
 from services.common.layers import LayerList
 from services.hw_oracle.types import ChipConfig, CostReport
+from services.searcher import evaluation
 from services.searcher.events import Event, TrialFinished
 from services.searcher.loop import StopSignal, run_search
 from services.searcher.status import study_status
 from services.searcher.store import Store
 from services.searcher.types import StudyConfig, StudyState, StudyStatus, Trial
-from services.trainer.types import AccuracyReport, DatasetInfo, EpochReport, EvaluationRequest
+from services.trainer.types import DatasetInfo
 
 AWAY_S = 2.0
 """How long a search waits before it asks again for a service that was away."""
@@ -33,12 +34,8 @@ class Oracle(Protocol):
         ...
 
 
-class Trainer(Protocol):
+class Trainer(evaluation.Trainer, Protocol):
     """What the searcher needs of a trainer."""
-
-    def evaluate(self, request: EvaluationRequest, on_epoch: Callable[[EpochReport], None]) -> AccuracyReport:
-        """Train one candidate, reporting each epoch."""
-        ...
 
     def dataset(self, name: str) -> DatasetInfo:
         """Describe a data set; NotFound where there is none of that name."""
@@ -212,7 +209,7 @@ class SearchManager:
                 self._store,
                 record,
                 cost=lambda layers: self._oracle.evaluate(layers, record.config.chip),
-                evaluate=self._trainer.evaluate,
+                trainer=self._trainer,
                 workers=self._workers,
                 on_event=self._tell,
                 stop=stop,

@@ -60,7 +60,7 @@ def trial_front(config: StudyConfig, trials: Sequence[Trial]) -> tuple[Trial, ..
 def trial_points(config: StudyConfig, objective: Objective, complete: Sequence[Trial]) -> list[Point]:
     """Coordinates of complete trials, all minimised."""
     return [
-        objective.point(values_of(config, objective, t.candidate, t.cost, t.accuracy.accuracy_frac))
+        objective.point(values_of(config, objective, t.candidate, t.cost, t.accuracy_frac))
         for t in complete
         if t.accuracy is not None
     ]

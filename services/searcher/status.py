@@ -32,7 +32,7 @@ def study_status(record: StudyRecord, trials: Sequence[Trial]) -> StudyStatus:
 def latency_hypervolume(trials: Sequence[Trial], reference_latency_ns: float) -> float:
     """Area of (accuracy, latency) that the trials dominate, as a fraction of 0..1 x 0..reference."""
     points: list[Point] = [
-        (trial.cost.latency_ns / reference_latency_ns, -trial.accuracy.accuracy_frac)
+        (trial.cost.latency_ns / reference_latency_ns, -trial.accuracy_frac)
         for trial in trials
         if trial.accuracy is not None
     ]

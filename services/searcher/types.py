@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from statistics import fmean
 
 from services.common.candidate import Candidate
 from services.common.errors import InvalidCandidate, InvalidRequest, Violation, violation
@@ -12,7 +13,8 @@ from services.common.layers import Bits
 from services.common.space import SearchSpace
 from services.hw_oracle.types import ChipConfig, CostReport
 from services.searcher.objective import parse_objective
-from services.trainer.types import AccuracyReport, DatasetInfo, TrainRecipe
+from services.trainer.analog_types import check_chips
+from services.trainer.types import AccuracyReport, DatasetInfo, TrainRecipe, stderr_frac
 
 
 class Strategy(StrEnum):
@@ -115,6 +117,57 @@ class HardwareLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OnChip:
+    """How candidates are judged on the study's chip; their accuracy there is what the search goes by.
+
+    Parameters
+    ----------
+    draws : int
+        Chips drawn for each candidate, 1 to 1000, the same ones for all: the accuracy is their mean.
+    images : int or None
+        Validation images that are judged; None takes all.
+    fine_tune_epochs : int
+        Epochs in which each network first learns to bear its chip; 0 leaves it as it was trained.
+    """
+
+    draws: int = 3
+    images: int | None = None
+    fine_tune_epochs: int = 0
+
+    def __post_init__(self) -> None:
+        try:
+            check_chips(self.draws, 0, 0, self.images, self.fine_tune_epochs)
+        except InvalidRequest as error:
+            raise InvalidRequest.of(
+                *(Violation(f"on_chip.{v.field}", v.description) for v in error.violations)
+            ) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnChipAccuracy:
+    """Accuracy of one candidate on drawn chips.
+
+    Parameters
+    ----------
+    quantised_frac : float
+        Of its integers, without a chip.
+    draws_frac : tuple of float
+        Of each chip, in the folded form.
+    images : int
+        Validation images that each share is of.
+    """
+
+    quantised_frac: float
+    draws_frac: tuple[float, ...]
+    images: int
+
+    @property
+    def mean_frac(self) -> float:
+        """Mean over the chips."""
+        return fmean(self.draws_frac)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyConfig:
     """Everything that decides a study's trials; two configurations that differ are two studies.
 
@@ -143,6 +196,8 @@ class StudyConfig:
     hardware_limits : HardwareLimits
     enqueued : tuple of Candidate
         Evaluated first, where they are within the limits; of the space.
+    on_chip : OnChip or None
+        None goes by the accuracy in floating point.
     """
 
     name: str
@@ -159,6 +214,7 @@ class StudyConfig:
     startup_trials: int = 10
     hardware_limits: HardwareLimits = HardwareLimits()
     enqueued: tuple[Candidate, ...] = ()
+    on_chip: OnChip | None = None
 
     def __post_init__(self) -> None:
         wrong = []
@@ -238,6 +294,8 @@ class Trial:
     seed : int
         Of its training.
     versions : Versions
+    on_chip : OnChipAccuracy or None
+        None where the study does not ask for it.
     """
 
     number: int
@@ -260,6 +318,21 @@ class Trial:
     request_id: str = ""
     seed: int = 0
     versions: Versions = Versions()
+    on_chip: OnChipAccuracy | None = None
+
+    @property
+    def accuracy_frac(self) -> float:
+        """What the search goes by: on the chip where that was asked for, else in float; 0 if unknown."""
+        if self.on_chip is not None:
+            return self.on_chip.mean_frac
+        return 0.0 if self.accuracy is None else self.accuracy.accuracy_frac
+
+    @property
+    def accuracy_stderr_frac(self) -> float:
+        """Its standard error, by the number of images; 0 if unknown."""
+        if self.on_chip is not None:
+            return stderr_frac(self.on_chip.mean_frac, self.on_chip.images)
+        return 0.0 if self.accuracy is None else self.accuracy.accuracy_stderr_frac
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

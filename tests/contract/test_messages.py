@@ -39,7 +39,7 @@ from services.common.pb.imcnas.v1 import (
 from services.common.space import SearchSpace
 from services.hw_oracle.info import ChipInfo, OracleInfo
 from services.hw_oracle.types import CandidateCosts, ChipConfig, CostReport, GroupedMapping, Pipeline
-from services.searcher.types import HardwareLimits, StudyConfig, StudyStatus, TrainingLimits, Trial
+from services.searcher.types import HardwareLimits, OnChip, StudyConfig, StudyStatus, TrainingLimits, Trial
 from services.trainer.analog_types import AdcMode, AnalogConfig, ChipDraw, OnChipReport, OnChipRequest
 from services.trainer.types import (
     AccuracyReport,
@@ -341,6 +341,7 @@ MAKERS[StudyConfig] = st.builds(
     startup_trials=st.integers(1, 100),
     objective=st.sampled_from(["accuracy/latency", "pareto(accuracy,energy)"]),
     hardware_limits=MAKERS[HardwareLimits],
+    on_chip=st.none() | st.builds(OnChip, draws=st.integers(1, 9), images=st.none() | st.integers(1, 9)),
 )
 
 

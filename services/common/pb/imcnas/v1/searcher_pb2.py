@@ -28,53 +28,57 @@ from services.common.pb.imcnas.v1 import network_pb2 as imcnas_dot_v1_dot_networ
 from services.common.pb.imcnas.v1 import trainer_pb2 as imcnas_dot_v1_dot_trainer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18imcnas/v1/searcher.proto\x12\timcnas.v1\x1a\x19imcnas/v1/candidate.proto\x1a\x19imcnas/v1/hw_oracle.proto\x1a\x17imcnas/v1/network.proto\x1a\x17imcnas/v1/trainer.proto\"\xa2\x01\n\x0eTrainingLimits\x12\x15\n\x08max_macs\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nmax_params\x18\x02 \x01(\x03H\x01\x88\x01\x01\x12&\n\x19max_training_memory_bytes\x18\x03 \x01(\x03H\x02\x88\x01\x01\x42\x0b\n\t_max_macsB\r\n\x0b_max_paramsB\x1c\n\x1a_max_training_memory_bytes\"\xa4\x02\n\x0eHardwareLimits\x12\x1b\n\x0emax_latency_ns\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x1a\n\rmax_energy_nj\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x19\n\x0cmax_area_um2\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x18\n\x0bmax_power_w\x18\x04 \x01(\x01H\x03\x88\x01\x01\x12 \n\x13max_average_power_w\x18\x05 \x01(\x01H\x04\x88\x01\x01\x12\x16\n\tmax_tiles\x18\x06 \x01(\x03H\x05\x88\x01\x01\x42\x11\n\x0f_max_latency_nsB\x10\n\x0e_max_energy_njB\x0f\n\r_max_area_um2B\x0e\n\x0c_max_power_wB\x16\n\x14_max_average_power_wB\x0c\n\n_max_tiles\"\xf7\x03\n\x0bStudyConfig\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x07\x64\x61taset\x18\x02 \x01(\x0b\x32\x16.imcnas.v1.DatasetInfo\x12%\n\x05space\x18\x03 \x01(\x0b\x32\x16.imcnas.v1.SearchSpace\x12\x11\n\tobjective\x18\x04 \x01(\t\x12%\n\x08strategy\x18\x05 \x01(\x0e\x32\x13.imcnas.v1.Strategy\x12#\n\x04\x63hip\x18\x06 \x01(\x0b\x32\x15.imcnas.v1.ChipConfig\x12\x11\n\tchip_name\x18\x07 \x01(\t\x12&\n\x06recipe\x18\x08 \x01(\x0b\x32\x16.imcnas.v1.TrainRecipe\x12)\n\x06limits\x18\t \x01(\x0b\x32\x19.imcnas.v1.TrainingLimits\x12\x1d\n\x04\x62its\x18\n \x01(\x0b\x32\x0f.imcnas.v1.Bits\x12\x11\n\x04seed\x18\x0b \x01(\x03H\x00\x88\x01\x01\x12\x1b\n\x0estartup_trials\x18\x0c \x01(\x03H\x01\x88\x01\x01\x12\x32\n\x0fhardware_limits\x18\r \x01(\x0b\x32\x19.imcnas.v1.HardwareLimits\x12&\n\x08\x65nqueued\x18\x0e \x03(\x0b\x32\x14.imcnas.v1.CandidateB\x07\n\x05_seedB\x11\n\x0f_startup_trials\"_\n\x08Versions\x12\x0e\n\x06imcnas\x18\x01 \x01(\t\x12\x0e\n\x06python\x18\x02 \x01(\t\x12\x10\n\x08hyperopt\x18\x03 \x01(\t\x12\x12\n\ncost_model\x18\x04 \x01(\t\x12\r\n\x05torch\x18\x05 \x01(\t\"\x98\x04\n\x05Trial\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\'\n\tcandidate\x18\x02 \x01(\x0b\x32\x14.imcnas.v1.Candidate\x12\x13\n\x0bnetwork_key\x18\x03 \x01(\t\x12$\n\x05state\x18\x04 \x01(\x0e\x32\x15.imcnas.v1.TrialState\x12%\n\x08proposal\x18\x05 \x01(\x0e\x32\x13.imcnas.v1.Proposal\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\x03\x12\x1c\n\x14infeasible_proposals\x18\x07 \x01(\x03\x12\x1b\n\x13\x64uplicate_proposals\x18\x08 \x01(\x03\x12#\n\x04\x63ost\x18\t \x01(\x0b\x32\x15.imcnas.v1.CostReport\x12+\n\x08\x61\x63\x63uracy\x18\n \x01(\x0b\x32\x19.imcnas.v1.AccuracyReport\x12\x14\n\x07\x66itness\x18\x0b \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07\x66\x61ilure\x18\x0c \x01(\t\x12\r\n\x05\x61sk_s\x18\r \x01(\x01\x12\x0e\n\x06\x63ost_s\x18\x0e \x01(\x01\x12\x12\n\nevaluate_s\x18\x0f \x01(\x01\x12\x12\n\nstarted_at\x18\x10 \x01(\x01\x12\x13\n\x0b\x66inished_at\x18\x11 \x01(\x01\x12\x12\n\nrequest_id\x18\x12 \x01(\t\x12\x0c\n\x04seed\x18\x13 \x01(\x03\x12%\n\x08versions\x18\x14 \x01(\x0b\x32\x13.imcnas.v1.VersionsB\n\n\x08_fitness\"\x97\x02\n\x0bStudyStatus\x12\x10\n\x08study_id\x18\x01 \x01(\t\x12&\n\x06\x63onfig\x18\x02 \x01(\x0b\x32\x16.imcnas.v1.StudyConfig\x12$\n\x05state\x18\x03 \x01(\x0e\x32\x15.imcnas.v1.StudyState\x12\x15\n\rtrials_wanted\x18\x04 \x01(\x03\x12\x10\n\x08\x63omplete\x18\x05 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x06 \x01(\x03\x12\x0f\n\x07running\x18\x07 \x01(\x03\x12\x1e\n\x04\x62\x65st\x18\x08 \x01(\x0b\x32\x10.imcnas.v1.Trial\x12\x1f\n\x05\x66ront\x18\t \x03(\x0b\x32\x10.imcnas.v1.Trial\x12\x0f\n\x07\x66\x61ilure\x18\n \x01(\t\x12\x0c\n\x04note\x18\x0b \x01(\t\"0\n SearcherServiceGetDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"L\n!SearcherServiceGetDatasetResponse\x12\'\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x16.imcnas.v1.DatasetInfo\"k\n\x13\x43reateSearchRequest\x12&\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x16.imcnas.v1.StudyConfig\x12\x1a\n\rtrials_wanted\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x10\n\x0e_trials_wanted\"(\n\x14\x43reateSearchResponse\x12\x10\n\x08study_id\x18\x01 \x01(\t\"$\n\x10GetSearchRequest\x12\x10\n\x08study_id\x18\x01 \x01(\t\";\n\x11GetSearchResponse\x12&\n\x06status\x18\x01 \x01(\x0b\x32\x16.imcnas.v1.StudyStatus\"6\n\x12WatchSearchRequest\x12\x10\n\x08study_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\x03\"F\n\x13WatchSearchResponse\x12\x1f\n\x05trial\x18\x01 \x01(\x0b\x32\x10.imcnas.v1.Trial\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\x03\"\'\n\x13\x43\x61ncelSearchRequest\x12\x10\n\x08study_id\x18\x01 \x01(\t\"\x16\n\x14\x43\x61ncelSearchResponse*c\n\x08Strategy\x12\x18\n\x14STRATEGY_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTRATEGY_TPE\x10\x01\x12\x13\n\x0fSTRATEGY_RANDOM\x10\x02\x12\x16\n\x12STRATEGY_EVOLUTION\x10\x03*t\n\nTrialState\x12\x1b\n\x17TRIAL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13TRIAL_STATE_RUNNING\x10\x01\x12\x18\n\x14TRIAL_STATE_COMPLETE\x10\x02\x12\x16\n\x12TRIAL_STATE_FAILED\x10\x03*|\n\x08Proposal\x12\x18\n\x14PROPOSAL_UNSPECIFIED\x10\x00\x12\x15\n\x11PROPOSAL_STRATEGY\x10\x01\x12\x15\n\x11PROPOSAL_MUTATION\x10\x02\x12\x11\n\rPROPOSAL_DRAW\x10\x03\x12\x15\n\x11PROPOSAL_ENQUEUED\x10\x04*\xac\x01\n\nStudyState\x12\x1b\n\x17STUDY_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13STUDY_STATE_RUNNING\x10\x01\x12\x18\n\x14STUDY_STATE_FINISHED\x10\x02\x12\x19\n\x15STUDY_STATE_CANCELLED\x10\x03\x12\x16\n\x12STUDY_STATE_FAILED\x10\x04\x12\x1b\n\x17STUDY_STATE_INTERRUPTED\x10\x05\x32\xb4\x03\n\x0fSearcherService\x12g\n\nGetDataset\x12+.imcnas.v1.SearcherServiceGetDatasetRequest\x1a,.imcnas.v1.SearcherServiceGetDatasetResponse\x12O\n\x0c\x43reateSearch\x12\x1e.imcnas.v1.CreateSearchRequest\x1a\x1f.imcnas.v1.CreateSearchResponse\x12\x46\n\tGetSearch\x12\x1b.imcnas.v1.GetSearchRequest\x1a\x1c.imcnas.v1.GetSearchResponse\x12N\n\x0bWatchSearch\x12\x1d.imcnas.v1.WatchSearchRequest\x1a\x1e.imcnas.v1.WatchSearchResponse0\x01\x12O\n\x0c\x43\x61ncelSearch\x12\x1e.imcnas.v1.CancelSearchRequest\x1a\x1f.imcnas.v1.CancelSearchResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18imcnas/v1/searcher.proto\x12\timcnas.v1\x1a\x19imcnas/v1/candidate.proto\x1a\x19imcnas/v1/hw_oracle.proto\x1a\x17imcnas/v1/network.proto\x1a\x17imcnas/v1/trainer.proto\"\xa2\x01\n\x0eTrainingLimits\x12\x15\n\x08max_macs\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nmax_params\x18\x02 \x01(\x03H\x01\x88\x01\x01\x12&\n\x19max_training_memory_bytes\x18\x03 \x01(\x03H\x02\x88\x01\x01\x42\x0b\n\t_max_macsB\r\n\x0b_max_paramsB\x1c\n\x1a_max_training_memory_bytes\"\xa4\x02\n\x0eHardwareLimits\x12\x1b\n\x0emax_latency_ns\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x1a\n\rmax_energy_nj\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x19\n\x0cmax_area_um2\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x18\n\x0bmax_power_w\x18\x04 \x01(\x01H\x03\x88\x01\x01\x12 \n\x13max_average_power_w\x18\x05 \x01(\x01H\x04\x88\x01\x01\x12\x16\n\tmax_tiles\x18\x06 \x01(\x03H\x05\x88\x01\x01\x42\x11\n\x0f_max_latency_nsB\x10\n\x0e_max_energy_njB\x0f\n\r_max_area_um2B\x0e\n\x0c_max_power_wB\x16\n\x14_max_average_power_wB\x0c\n\n_max_tiles\"z\n\x06OnChip\x12\x12\n\x05\x64raws\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x13\n\x06images\x18\x02 \x01(\x03H\x01\x88\x01\x01\x12\x1d\n\x10\x66ine_tune_epochs\x18\x03 \x01(\x03H\x02\x88\x01\x01\x42\x08\n\x06_drawsB\t\n\x07_imagesB\x13\n\x11_fine_tune_epochs\"L\n\x0eOnChipAccuracy\x12\x16\n\x0equantised_frac\x18\x01 \x01(\x01\x12\x12\n\ndraws_frac\x18\x02 \x03(\x01\x12\x0e\n\x06images\x18\x03 \x01(\x03\"\x9b\x04\n\x0bStudyConfig\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x07\x64\x61taset\x18\x02 \x01(\x0b\x32\x16.imcnas.v1.DatasetInfo\x12%\n\x05space\x18\x03 \x01(\x0b\x32\x16.imcnas.v1.SearchSpace\x12\x11\n\tobjective\x18\x04 \x01(\t\x12%\n\x08strategy\x18\x05 \x01(\x0e\x32\x13.imcnas.v1.Strategy\x12#\n\x04\x63hip\x18\x06 \x01(\x0b\x32\x15.imcnas.v1.ChipConfig\x12\x11\n\tchip_name\x18\x07 \x01(\t\x12&\n\x06recipe\x18\x08 \x01(\x0b\x32\x16.imcnas.v1.TrainRecipe\x12)\n\x06limits\x18\t \x01(\x0b\x32\x19.imcnas.v1.TrainingLimits\x12\x1d\n\x04\x62its\x18\n \x01(\x0b\x32\x0f.imcnas.v1.Bits\x12\x11\n\x04seed\x18\x0b \x01(\x03H\x00\x88\x01\x01\x12\x1b\n\x0estartup_trials\x18\x0c \x01(\x03H\x01\x88\x01\x01\x12\x32\n\x0fhardware_limits\x18\r \x01(\x0b\x32\x19.imcnas.v1.HardwareLimits\x12&\n\x08\x65nqueued\x18\x0e \x03(\x0b\x32\x14.imcnas.v1.Candidate\x12\"\n\x07on_chip\x18\x0f \x01(\x0b\x32\x11.imcnas.v1.OnChipB\x07\n\x05_seedB\x11\n\x0f_startup_trials\"_\n\x08Versions\x12\x0e\n\x06imcnas\x18\x01 \x01(\t\x12\x0e\n\x06python\x18\x02 \x01(\t\x12\x10\n\x08hyperopt\x18\x03 \x01(\t\x12\x12\n\ncost_model\x18\x04 \x01(\t\x12\r\n\x05torch\x18\x05 \x01(\t\"\xc4\x04\n\x05Trial\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\'\n\tcandidate\x18\x02 \x01(\x0b\x32\x14.imcnas.v1.Candidate\x12\x13\n\x0bnetwork_key\x18\x03 \x01(\t\x12$\n\x05state\x18\x04 \x01(\x0e\x32\x15.imcnas.v1.TrialState\x12%\n\x08proposal\x18\x05 \x01(\x0e\x32\x13.imcnas.v1.Proposal\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\x03\x12\x1c\n\x14infeasible_proposals\x18\x07 \x01(\x03\x12\x1b\n\x13\x64uplicate_proposals\x18\x08 \x01(\x03\x12#\n\x04\x63ost\x18\t \x01(\x0b\x32\x15.imcnas.v1.CostReport\x12+\n\x08\x61\x63\x63uracy\x18\n \x01(\x0b\x32\x19.imcnas.v1.AccuracyReport\x12\x14\n\x07\x66itness\x18\x0b \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07\x66\x61ilure\x18\x0c \x01(\t\x12\r\n\x05\x61sk_s\x18\r \x01(\x01\x12\x0e\n\x06\x63ost_s\x18\x0e \x01(\x01\x12\x12\n\nevaluate_s\x18\x0f \x01(\x01\x12\x12\n\nstarted_at\x18\x10 \x01(\x01\x12\x13\n\x0b\x66inished_at\x18\x11 \x01(\x01\x12\x12\n\nrequest_id\x18\x12 \x01(\t\x12\x0c\n\x04seed\x18\x13 \x01(\x03\x12%\n\x08versions\x18\x14 \x01(\x0b\x32\x13.imcnas.v1.Versions\x12*\n\x07on_chip\x18\x15 \x01(\x0b\x32\x19.imcnas.v1.OnChipAccuracyB\n\n\x08_fitness\"\x97\x02\n\x0bStudyStatus\x12\x10\n\x08study_id\x18\x01 \x01(\t\x12&\n\x06\x63onfig\x18\x02 \x01(\x0b\x32\x16.imcnas.v1.StudyConfig\x12$\n\x05state\x18\x03 \x01(\x0e\x32\x15.imcnas.v1.StudyState\x12\x15\n\rtrials_wanted\x18\x04 \x01(\x03\x12\x10\n\x08\x63omplete\x18\x05 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x06 \x01(\x03\x12\x0f\n\x07running\x18\x07 \x01(\x03\x12\x1e\n\x04\x62\x65st\x18\x08 \x01(\x0b\x32\x10.imcnas.v1.Trial\x12\x1f\n\x05\x66ront\x18\t \x03(\x0b\x32\x10.imcnas.v1.Trial\x12\x0f\n\x07\x66\x61ilure\x18\n \x01(\t\x12\x0c\n\x04note\x18\x0b \x01(\t\"0\n SearcherServiceGetDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"L\n!SearcherServiceGetDatasetResponse\x12\'\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x16.imcnas.v1.DatasetInfo\"k\n\x13\x43reateSearchRequest\x12&\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x16.imcnas.v1.StudyConfig\x12\x1a\n\rtrials_wanted\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x10\n\x0e_trials_wanted\"(\n\x14\x43reateSearchResponse\x12\x10\n\x08study_id\x18\x01 \x01(\t\"$\n\x10GetSearchRequest\x12\x10\n\x08study_id\x18\x01 \x01(\t\";\n\x11GetSearchResponse\x12&\n\x06status\x18\x01 \x01(\x0b\x32\x16.imcnas.v1.StudyStatus\"6\n\x12WatchSearchRequest\x12\x10\n\x08study_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\x03\"F\n\x13WatchSearchResponse\x12\x1f\n\x05trial\x18\x01 \x01(\x0b\x32\x10.imcnas.v1.Trial\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\x03\"\'\n\x13\x43\x61ncelSearchRequest\x12\x10\n\x08study_id\x18\x01 \x01(\t\"\x16\n\x14\x43\x61ncelSearchResponse*c\n\x08Strategy\x12\x18\n\x14STRATEGY_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTRATEGY_TPE\x10\x01\x12\x13\n\x0fSTRATEGY_RANDOM\x10\x02\x12\x16\n\x12STRATEGY_EVOLUTION\x10\x03*t\n\nTrialState\x12\x1b\n\x17TRIAL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13TRIAL_STATE_RUNNING\x10\x01\x12\x18\n\x14TRIAL_STATE_COMPLETE\x10\x02\x12\x16\n\x12TRIAL_STATE_FAILED\x10\x03*|\n\x08Proposal\x12\x18\n\x14PROPOSAL_UNSPECIFIED\x10\x00\x12\x15\n\x11PROPOSAL_STRATEGY\x10\x01\x12\x15\n\x11PROPOSAL_MUTATION\x10\x02\x12\x11\n\rPROPOSAL_DRAW\x10\x03\x12\x15\n\x11PROPOSAL_ENQUEUED\x10\x04*\xac\x01\n\nStudyState\x12\x1b\n\x17STUDY_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13STUDY_STATE_RUNNING\x10\x01\x12\x18\n\x14STUDY_STATE_FINISHED\x10\x02\x12\x19\n\x15STUDY_STATE_CANCELLED\x10\x03\x12\x16\n\x12STUDY_STATE_FAILED\x10\x04\x12\x1b\n\x17STUDY_STATE_INTERRUPTED\x10\x05\x32\xb4\x03\n\x0fSearcherService\x12g\n\nGetDataset\x12+.imcnas.v1.SearcherServiceGetDatasetRequest\x1a,.imcnas.v1.SearcherServiceGetDatasetResponse\x12O\n\x0c\x43reateSearch\x12\x1e.imcnas.v1.CreateSearchRequest\x1a\x1f.imcnas.v1.CreateSearchResponse\x12\x46\n\tGetSearch\x12\x1b.imcnas.v1.GetSearchRequest\x1a\x1c.imcnas.v1.GetSearchResponse\x12N\n\x0bWatchSearch\x12\x1d.imcnas.v1.WatchSearchRequest\x1a\x1e.imcnas.v1.WatchSearchResponse0\x01\x12O\n\x0c\x43\x61ncelSearch\x12\x1e.imcnas.v1.CancelSearchRequest\x1a\x1f.imcnas.v1.CancelSearchResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'imcnas.v1.searcher_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STRATEGY']._serialized_start=2598
-  _globals['_STRATEGY']._serialized_end=2697
-  _globals['_TRIALSTATE']._serialized_start=2699
-  _globals['_TRIALSTATE']._serialized_end=2815
-  _globals['_PROPOSAL']._serialized_start=2817
-  _globals['_PROPOSAL']._serialized_end=2941
-  _globals['_STUDYSTATE']._serialized_start=2944
-  _globals['_STUDYSTATE']._serialized_end=3116
+  _globals['_STRATEGY']._serialized_start=2880
+  _globals['_STRATEGY']._serialized_end=2979
+  _globals['_TRIALSTATE']._serialized_start=2981
+  _globals['_TRIALSTATE']._serialized_end=3097
+  _globals['_PROPOSAL']._serialized_start=3099
+  _globals['_PROPOSAL']._serialized_end=3223
+  _globals['_STUDYSTATE']._serialized_start=3226
+  _globals['_STUDYSTATE']._serialized_end=3398
   _globals['_TRAININGLIMITS']._serialized_start=144
   _globals['_TRAININGLIMITS']._serialized_end=306
   _globals['_HARDWARELIMITS']._serialized_start=309
   _globals['_HARDWARELIMITS']._serialized_end=601
-  _globals['_STUDYCONFIG']._serialized_start=604
-  _globals['_STUDYCONFIG']._serialized_end=1107
-  _globals['_VERSIONS']._serialized_start=1109
-  _globals['_VERSIONS']._serialized_end=1204
-  _globals['_TRIAL']._serialized_start=1207
-  _globals['_TRIAL']._serialized_end=1743
-  _globals['_STUDYSTATUS']._serialized_start=1746
-  _globals['_STUDYSTATUS']._serialized_end=2025
-  _globals['_SEARCHERSERVICEGETDATASETREQUEST']._serialized_start=2027
-  _globals['_SEARCHERSERVICEGETDATASETREQUEST']._serialized_end=2075
-  _globals['_SEARCHERSERVICEGETDATASETRESPONSE']._serialized_start=2077
-  _globals['_SEARCHERSERVICEGETDATASETRESPONSE']._serialized_end=2153
-  _globals['_CREATESEARCHREQUEST']._serialized_start=2155
-  _globals['_CREATESEARCHREQUEST']._serialized_end=2262
-  _globals['_CREATESEARCHRESPONSE']._serialized_start=2264
-  _globals['_CREATESEARCHRESPONSE']._serialized_end=2304
-  _globals['_GETSEARCHREQUEST']._serialized_start=2306
-  _globals['_GETSEARCHREQUEST']._serialized_end=2342
-  _globals['_GETSEARCHRESPONSE']._serialized_start=2344
-  _globals['_GETSEARCHRESPONSE']._serialized_end=2403
-  _globals['_WATCHSEARCHREQUEST']._serialized_start=2405
-  _globals['_WATCHSEARCHREQUEST']._serialized_end=2459
-  _globals['_WATCHSEARCHRESPONSE']._serialized_start=2461
-  _globals['_WATCHSEARCHRESPONSE']._serialized_end=2531
-  _globals['_CANCELSEARCHREQUEST']._serialized_start=2533
-  _globals['_CANCELSEARCHREQUEST']._serialized_end=2572
-  _globals['_CANCELSEARCHRESPONSE']._serialized_start=2574
-  _globals['_CANCELSEARCHRESPONSE']._serialized_end=2596
-  _globals['_SEARCHERSERVICE']._serialized_start=3119
-  _globals['_SEARCHERSERVICE']._serialized_end=3555
+  _globals['_ONCHIP']._serialized_start=603
+  _globals['_ONCHIP']._serialized_end=725
+  _globals['_ONCHIPACCURACY']._serialized_start=727
+  _globals['_ONCHIPACCURACY']._serialized_end=803
+  _globals['_STUDYCONFIG']._serialized_start=806
+  _globals['_STUDYCONFIG']._serialized_end=1345
+  _globals['_VERSIONS']._serialized_start=1347
+  _globals['_VERSIONS']._serialized_end=1442
+  _globals['_TRIAL']._serialized_start=1445
+  _globals['_TRIAL']._serialized_end=2025
+  _globals['_STUDYSTATUS']._serialized_start=2028
+  _globals['_STUDYSTATUS']._serialized_end=2307
+  _globals['_SEARCHERSERVICEGETDATASETREQUEST']._serialized_start=2309
+  _globals['_SEARCHERSERVICEGETDATASETREQUEST']._serialized_end=2357
+  _globals['_SEARCHERSERVICEGETDATASETRESPONSE']._serialized_start=2359
+  _globals['_SEARCHERSERVICEGETDATASETRESPONSE']._serialized_end=2435
+  _globals['_CREATESEARCHREQUEST']._serialized_start=2437
+  _globals['_CREATESEARCHREQUEST']._serialized_end=2544
+  _globals['_CREATESEARCHRESPONSE']._serialized_start=2546
+  _globals['_CREATESEARCHRESPONSE']._serialized_end=2586
+  _globals['_GETSEARCHREQUEST']._serialized_start=2588
+  _globals['_GETSEARCHREQUEST']._serialized_end=2624
+  _globals['_GETSEARCHRESPONSE']._serialized_start=2626
+  _globals['_GETSEARCHRESPONSE']._serialized_end=2685
+  _globals['_WATCHSEARCHREQUEST']._serialized_start=2687
+  _globals['_WATCHSEARCHREQUEST']._serialized_end=2741
+  _globals['_WATCHSEARCHRESPONSE']._serialized_start=2743
+  _globals['_WATCHSEARCHRESPONSE']._serialized_end=2813
+  _globals['_CANCELSEARCHREQUEST']._serialized_start=2815
+  _globals['_CANCELSEARCHREQUEST']._serialized_end=2854
+  _globals['_CANCELSEARCHRESPONSE']._serialized_start=2856
+  _globals['_CANCELSEARCHRESPONSE']._serialized_end=2878
+  _globals['_SEARCHERSERVICE']._serialized_start=3401
+  _globals['_SEARCHERSERVICE']._serialized_end=3837
 # @@protoc_insertion_point(module_scope)

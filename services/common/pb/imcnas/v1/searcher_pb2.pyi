@@ -254,6 +254,79 @@ class HardwareLimits(_message.Message):
 Global___HardwareLimits: _TypeAlias = HardwareLimits  # noqa: Y015
 
 @_typing.final
+class OnChip(_message.Message):
+    """How candidates are judged on the study's chip: their accuracy there is what the search goes by."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRAWS_FIELD_NUMBER: _builtins.int
+    IMAGES_FIELD_NUMBER: _builtins.int
+    FINE_TUNE_EPOCHS_FIELD_NUMBER: _builtins.int
+    draws: _builtins.int
+    """Chips drawn for each candidate, 1 to 1000, the same ones for all; 3 if not set."""
+    images: _builtins.int
+    """Validation images that are judged; all if not set."""
+    fine_tune_epochs: _builtins.int
+    """Epochs in which each network first learns to bear its chip; 0 if not set."""
+    def __init__(
+        self,
+        *,
+        draws: _builtins.int | None = ...,
+        images: _builtins.int | None = ...,
+        fine_tune_epochs: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_draws", b"_draws", "_fine_tune_epochs", b"_fine_tune_epochs", "_images", b"_images", "draws", b"draws", "fine_tune_epochs", b"fine_tune_epochs", "images", b"images"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_draws", b"_draws", "_fine_tune_epochs", b"_fine_tune_epochs", "_images", b"_images", "draws", b"draws", "fine_tune_epochs", b"fine_tune_epochs", "images", b"images"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__draws: _TypeAlias = _typing.Literal["draws"]  # noqa: Y015
+    _WhichOneofArgType__draws: _TypeAlias = _typing.Literal["_draws", b"_draws"]  # noqa: Y015
+    _WhichOneofReturnType__fine_tune_epochs: _TypeAlias = _typing.Literal["fine_tune_epochs"]  # noqa: Y015
+    _WhichOneofArgType__fine_tune_epochs: _TypeAlias = _typing.Literal["_fine_tune_epochs", b"_fine_tune_epochs"]  # noqa: Y015
+    _WhichOneofReturnType__images: _TypeAlias = _typing.Literal["images"]  # noqa: Y015
+    _WhichOneofArgType__images: _TypeAlias = _typing.Literal["_images", b"_images"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__draws) -> _WhichOneofReturnType__draws | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fine_tune_epochs) -> _WhichOneofReturnType__fine_tune_epochs | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__images) -> _WhichOneofReturnType__images | None: ...
+
+Global___OnChip: _TypeAlias = OnChip  # noqa: Y015
+
+@_typing.final
+class OnChipAccuracy(_message.Message):
+    """Accuracy of one candidate on drawn chips."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUANTISED_FRAC_FIELD_NUMBER: _builtins.int
+    DRAWS_FRAC_FIELD_NUMBER: _builtins.int
+    IMAGES_FIELD_NUMBER: _builtins.int
+    quantised_frac: _builtins.float
+    """Of its integers, without a chip."""
+    images: _builtins.int
+    """Validation images that each share is of."""
+    @_builtins.property
+    def draws_frac(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Of each chip."""
+
+    def __init__(
+        self,
+        *,
+        quantised_frac: _builtins.float = ...,
+        draws_frac: _abc.Iterable[_builtins.float] | None = ...,
+        images: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draws_frac", b"draws_frac", "images", b"images", "quantised_frac", b"quantised_frac"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OnChipAccuracy: _TypeAlias = OnChipAccuracy  # noqa: Y015
+
+@_typing.final
 class StudyConfig(_message.Message):
     """Everything that decides a study's trials."""
 
@@ -273,6 +346,7 @@ class StudyConfig(_message.Message):
     STARTUP_TRIALS_FIELD_NUMBER: _builtins.int
     HARDWARE_LIMITS_FIELD_NUMBER: _builtins.int
     ENQUEUED_FIELD_NUMBER: _builtins.int
+    ON_CHIP_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The user's name for the study: 1 to 80 letters, digits, dots, underscores or hyphens."""
     objective: _builtins.str
@@ -319,6 +393,10 @@ class StudyConfig(_message.Message):
     def enqueued(self) -> _containers.RepeatedCompositeFieldContainer[_candidate_pb2.Candidate]:
         """Candidates that are evaluated first, where they are within the limits; of the space."""
 
+    @_builtins.property
+    def on_chip(self) -> Global___OnChip:
+        """How candidates are judged on the chip; by their accuracy in floating point if not set."""
+
     def __init__(
         self,
         *,
@@ -336,10 +414,11 @@ class StudyConfig(_message.Message):
         startup_trials: _builtins.int | None = ...,
         hardware_limits: Global___HardwareLimits | None = ...,
         enqueued: _abc.Iterable[_candidate_pb2.Candidate] | None = ...,
+        on_chip: Global___OnChip | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_startup_trials", b"_startup_trials", "bits", b"bits", "chip", b"chip", "dataset", b"dataset", "hardware_limits", b"hardware_limits", "limits", b"limits", "recipe", b"recipe", "seed", b"seed", "space", b"space", "startup_trials", b"startup_trials"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_startup_trials", b"_startup_trials", "bits", b"bits", "chip", b"chip", "dataset", b"dataset", "hardware_limits", b"hardware_limits", "limits", b"limits", "on_chip", b"on_chip", "recipe", b"recipe", "seed", b"seed", "space", b"space", "startup_trials", b"startup_trials"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_startup_trials", b"_startup_trials", "bits", b"bits", "chip", b"chip", "chip_name", b"chip_name", "dataset", b"dataset", "enqueued", b"enqueued", "hardware_limits", b"hardware_limits", "limits", b"limits", "name", b"name", "objective", b"objective", "recipe", b"recipe", "seed", b"seed", "space", b"space", "startup_trials", b"startup_trials", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_startup_trials", b"_startup_trials", "bits", b"bits", "chip", b"chip", "chip_name", b"chip_name", "dataset", b"dataset", "enqueued", b"enqueued", "hardware_limits", b"hardware_limits", "limits", b"limits", "name", b"name", "objective", b"objective", "on_chip", b"on_chip", "recipe", b"recipe", "seed", b"seed", "space", b"space", "startup_trials", b"startup_trials", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
@@ -416,6 +495,7 @@ class Trial(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     VERSIONS_FIELD_NUMBER: _builtins.int
+    ON_CHIP_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """From 0, in the order of proposal."""
     network_key: _builtins.str
@@ -464,6 +544,10 @@ class Trial(_message.Message):
     def versions(self) -> Global___Versions:
         """What it was made with."""
 
+    @_builtins.property
+    def on_chip(self) -> Global___OnChipAccuracy:
+        """Its accuracy on the chip; not set where the study does not ask for it."""
+
     def __init__(
         self,
         *,
@@ -487,10 +571,11 @@ class Trial(_message.Message):
         request_id: _builtins.str = ...,
         seed: _builtins.int = ...,
         versions: Global___Versions | None = ...,
+        on_chip: Global___OnChipAccuracy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fitness", b"_fitness", "accuracy", b"accuracy", "candidate", b"candidate", "cost", b"cost", "fitness", b"fitness", "versions", b"versions"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fitness", b"_fitness", "accuracy", b"accuracy", "candidate", b"candidate", "cost", b"cost", "fitness", b"fitness", "on_chip", b"on_chip", "versions", b"versions"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fitness", b"_fitness", "accuracy", b"accuracy", "ask_s", b"ask_s", "attempt", b"attempt", "candidate", b"candidate", "cost", b"cost", "cost_s", b"cost_s", "duplicate_proposals", b"duplicate_proposals", "evaluate_s", b"evaluate_s", "failure", b"failure", "finished_at", b"finished_at", "fitness", b"fitness", "infeasible_proposals", b"infeasible_proposals", "network_key", b"network_key", "number", b"number", "proposal", b"proposal", "request_id", b"request_id", "seed", b"seed", "started_at", b"started_at", "state", b"state", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fitness", b"_fitness", "accuracy", b"accuracy", "ask_s", b"ask_s", "attempt", b"attempt", "candidate", b"candidate", "cost", b"cost", "cost_s", b"cost_s", "duplicate_proposals", b"duplicate_proposals", "evaluate_s", b"evaluate_s", "failure", b"failure", "finished_at", b"finished_at", "fitness", b"fitness", "infeasible_proposals", b"infeasible_proposals", "network_key", b"network_key", "number", b"number", "on_chip", b"on_chip", "proposal", b"proposal", "request_id", b"request_id", "seed", b"seed", "started_at", b"started_at", "state", b"state", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__fitness: _TypeAlias = _typing.Literal["fitness"]  # noqa: Y015
     _WhichOneofArgType__fitness: _TypeAlias = _typing.Literal["_fitness", b"_fitness"]  # noqa: Y015
