@@ -336,6 +336,33 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StudySummary:
+    """A study in a list; fields as in StudyStatus.
+
+    Parameters
+    ----------
+    study_id, name : str
+    state : StudyState
+    objective : str
+    trials_wanted, complete, failed, running : int
+    created_at : float
+        Unix time in seconds.
+    failure : str
+    """
+
+    study_id: str
+    name: str
+    state: StudyState
+    objective: str
+    trials_wanted: int
+    complete: int
+    failed: int
+    running: int
+    created_at: float
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyStatus:
     """A study at one moment.
 

@@ -889,3 +889,367 @@ class CancelSearchResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelSearchResponse: _TypeAlias = CancelSearchResponse  # noqa: Y015
+
+@_typing.final
+class StudySummary(_message.Message):
+    """A study in a list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDY_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    OBJECTIVE_FIELD_NUMBER: _builtins.int
+    TRIALS_WANTED_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    RUNNING_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    study_id: _builtins.str
+    """Its id."""
+    name: _builtins.str
+    """Its name."""
+    state: Global___StudyState.ValueType
+    """Its state."""
+    objective: _builtins.str
+    """What it maximises."""
+    trials_wanted: _builtins.int
+    """Trials to finish."""
+    complete: _builtins.int
+    """Trials that are complete."""
+    failed: _builtins.int
+    """Trials that failed."""
+    running: _builtins.int
+    """Trials that run."""
+    created_at: _builtins.float
+    """Unix time at which it was made, in seconds."""
+    failure: _builtins.str
+    """Why the search failed; empty otherwise."""
+    def __init__(
+        self,
+        *,
+        study_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        state: Global___StudyState.ValueType = ...,
+        objective: _builtins.str = ...,
+        trials_wanted: _builtins.int = ...,
+        complete: _builtins.int = ...,
+        failed: _builtins.int = ...,
+        running: _builtins.int = ...,
+        created_at: _builtins.float = ...,
+        failure: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "created_at", b"created_at", "failed", b"failed", "failure", b"failure", "name", b"name", "objective", b"objective", "running", b"running", "state", b"state", "study_id", b"study_id", "trials_wanted", b"trials_wanted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StudySummary: _TypeAlias = StudySummary  # noqa: Y015
+
+@_typing.final
+class ListSearchesRequest(_message.Message):
+    """Asks for a page of the studies."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Most studies of a page, 1 to 1000; 100 if not set."""
+    page_token: _builtins.str
+    """The last response's next_page_token; empty for the first page."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int | None = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page_size", b"_page_size", "page_size", b"page_size"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page_size", b"_page_size", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__page_size: _TypeAlias = _typing.Literal["page_size"]  # noqa: Y015
+    _WhichOneofArgType__page_size: _TypeAlias = _typing.Literal["_page_size", b"_page_size"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page_size) -> _WhichOneofReturnType__page_size | None: ...
+
+Global___ListSearchesRequest: _TypeAlias = ListSearchesRequest  # noqa: Y015
+
+@_typing.final
+class ListSearchesResponse(_message.Message):
+    """A page of studies."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty on the last one."""
+    @_builtins.property
+    def studies(self) -> _containers.RepeatedCompositeFieldContainer[Global___StudySummary]:
+        """The studies."""
+
+    def __init__(
+        self,
+        *,
+        studies: _abc.Iterable[Global___StudySummary] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "studies", b"studies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSearchesResponse: _TypeAlias = ListSearchesResponse  # noqa: Y015
+
+@_typing.final
+class ListTrialsRequest(_message.Message):
+    """Asks for a page of a study's trials."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDY_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    study_id: _builtins.str
+    """Id or name of the study."""
+    page_size: _builtins.int
+    """Most trials of a page, 1 to 1000; 100 if not set."""
+    page_token: _builtins.str
+    """The last response's next_page_token; empty for the first page."""
+    def __init__(
+        self,
+        *,
+        study_id: _builtins.str = ...,
+        page_size: _builtins.int | None = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page_size", b"_page_size", "page_size", b"page_size"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page_size", b"_page_size", "page_size", b"page_size", "page_token", b"page_token", "study_id", b"study_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__page_size: _TypeAlias = _typing.Literal["page_size"]  # noqa: Y015
+    _WhichOneofArgType__page_size: _TypeAlias = _typing.Literal["_page_size", b"_page_size"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page_size) -> _WhichOneofReturnType__page_size | None: ...
+
+Global___ListTrialsRequest: _TypeAlias = ListTrialsRequest  # noqa: Y015
+
+@_typing.final
+class ListTrialsResponse(_message.Message):
+    """A page of trials."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIALS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty on the last one."""
+    @_builtins.property
+    def trials(self) -> _containers.RepeatedCompositeFieldContainer[Global___Trial]:
+        """The trials."""
+
+    def __init__(
+        self,
+        *,
+        trials: _abc.Iterable[Global___Trial] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "trials", b"trials"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrialsResponse: _TypeAlias = ListTrialsResponse  # noqa: Y015
+
+@_typing.final
+class GetTrialRequest(_message.Message):
+    """Asks for one trial."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDY_ID_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    study_id: _builtins.str
+    """Id or name of the study."""
+    number: _builtins.int
+    """Number of the trial; it has to be set."""
+    def __init__(
+        self,
+        *,
+        study_id: _builtins.str = ...,
+        number: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_number", b"_number", "number", b"number"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_number", b"_number", "number", b"number", "study_id", b"study_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__number: _TypeAlias = _typing.Literal["number"]  # noqa: Y015
+    _WhichOneofArgType__number: _TypeAlias = _typing.Literal["_number", b"_number"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__number) -> _WhichOneofReturnType__number | None: ...
+
+Global___GetTrialRequest: _TypeAlias = GetTrialRequest  # noqa: Y015
+
+@_typing.final
+class GetTrialResponse(_message.Message):
+    """One trial."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def trial(self) -> Global___Trial:
+        """The trial."""
+
+    def __init__(
+        self,
+        *,
+        trial: Global___Trial | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["trial", b"trial"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["trial", b"trial"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTrialResponse: _TypeAlias = GetTrialResponse  # noqa: Y015
+
+@_typing.final
+class ResumeSearchRequest(_message.Message):
+    """Asks to go on with a study."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDY_ID_FIELD_NUMBER: _builtins.int
+    TRIALS_WANTED_FIELD_NUMBER: _builtins.int
+    study_id: _builtins.str
+    """Id or name of the study."""
+    trials_wanted: _builtins.int
+    """Trials to finish; as many as it wanted before if not set."""
+    def __init__(
+        self,
+        *,
+        study_id: _builtins.str = ...,
+        trials_wanted: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_trials_wanted", b"_trials_wanted", "trials_wanted", b"trials_wanted"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_trials_wanted", b"_trials_wanted", "study_id", b"study_id", "trials_wanted", b"trials_wanted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__trials_wanted: _TypeAlias = _typing.Literal["trials_wanted"]  # noqa: Y015
+    _WhichOneofArgType__trials_wanted: _TypeAlias = _typing.Literal["_trials_wanted", b"_trials_wanted"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trials_wanted) -> _WhichOneofReturnType__trials_wanted | None: ...
+
+Global___ResumeSearchRequest: _TypeAlias = ResumeSearchRequest  # noqa: Y015
+
+@_typing.final
+class ResumeSearchResponse(_message.Message):
+    """The study runs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeSearchResponse: _TypeAlias = ResumeSearchResponse  # noqa: Y015
+
+@_typing.final
+class DeleteSearchRequest(_message.Message):
+    """Asks to delete a study."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDY_ID_FIELD_NUMBER: _builtins.int
+    study_id: _builtins.str
+    """Id or name of the study."""
+    def __init__(
+        self,
+        *,
+        study_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["study_id", b"study_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteSearchRequest: _TypeAlias = DeleteSearchRequest  # noqa: Y015
+
+@_typing.final
+class DeleteSearchResponse(_message.Message):
+    """The study is gone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteSearchResponse: _TypeAlias = DeleteSearchResponse  # noqa: Y015
+
+@_typing.final
+class GetFrontRequest(_message.Message):
+    """Asks for a front."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDY_ID_FIELD_NUMBER: _builtins.int
+    QUANTITIES_FIELD_NUMBER: _builtins.int
+    study_id: _builtins.str
+    """Id or name of the study."""
+    @_builtins.property
+    def quantities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Accuracy and costs, such as accuracy and energy; if empty, those of the study's objective, or else
+        accuracy, latency and energy.
+        """
+
+    def __init__(
+        self,
+        *,
+        study_id: _builtins.str = ...,
+        quantities: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quantities", b"quantities", "study_id", b"study_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFrontRequest: _TypeAlias = GetFrontRequest  # noqa: Y015
+
+@_typing.final
+class GetFrontResponse(_message.Message):
+    """A front."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIALS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def trials(self) -> _containers.RepeatedCompositeFieldContainer[Global___Trial]:
+        """Its trials, by rising costs."""
+
+    def __init__(
+        self,
+        *,
+        trials: _abc.Iterable[Global___Trial] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["trials", b"trials"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFrontResponse: _TypeAlias = GetFrontResponse  # noqa: Y015
