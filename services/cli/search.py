@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from services.cli.arguments import STORE, find_dataset, open_oracle
+from services.cli.arguments import STORE, AsJson, find_dataset, open_oracle
 from services.cli.console import MESSAGES
 from services.cli.exits import INTERRUPTED
 from services.cli.search_settings import (
@@ -111,6 +111,7 @@ def command(
     ] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Start even if it may take more than a day.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show the result only.")] = False,
+    as_json: AsJson = False,
     ray: Annotated[
         str, typer.Option(help="Address of a Ray cluster to train on.", rich_help_panel=SERVICES)
     ] = "",
@@ -177,9 +178,9 @@ def command(
             name = study or default_name(data.name, space, chip, recipe, wanted, limits)
             config = StudyConfig(name=checked(name), dataset=data, **wanted)
             if opened is None:
-                _watch(source, config, trials, runs, quiet)
+                _watch(source, config, trials, runs, quiet, as_json)
             else:
-                _run(stack, config, trials, workers, runs, quiet, oracle, source, opened, stop, yes)
+                _run(stack, config, trials, workers, runs, quiet, as_json, oracle, source, opened, stop, yes)
     except KeyboardInterrupt:
         MESSAGES.print("Stopped by Ctrl-C; what was finished is kept, and the same command goes on")
         raise typer.Exit(INTERRUPTED) from None
@@ -247,8 +248,8 @@ def _check_hours(seconds: float, yes: bool) -> None:
 
 
 def _run(
-    stack: ExitStack, config: StudyConfig, trials: int, workers: int, runs: Path, quiet: bool, oracle: str,
-    trainer: Any, store: Store, stop: StopSignal, yes: bool,
+    stack: ExitStack, config: StudyConfig, trials: int, workers: int, runs: Path, quiet: bool, as_json: bool,
+    oracle: str, trainer: Any, store: Store, stop: StopSignal, yes: bool,
 ) -> None:  # fmt: skip
     """Run the search in this process and show its result."""
     from services.cli.live import clock, make_view
@@ -259,12 +260,12 @@ def _run(
     seconds = training_seconds(config, trials, workers)
     _check_hours(seconds, yes)
     study = store.open_study(config, trials)
-    if not quiet:
+    if not (quiet or as_json):
         about = f"{trials} trials of {config.space.count():,} configurations by {config.strategy}"
         timing = f"{workers} at once; about {clock(seconds)} of training"
         MESSAGES.print(f"[bold]{config.name}[/bold]: {about}, {timing}")
     try:
-        with make_view(MESSAGES, quiet) as view, _ctrl_c(stop, view.say):
+        with make_view(MESSAGES, quiet, as_json) as view, _ctrl_c(stop, view.say):
             status = run_search(
                 store, study, cost=lambda layers: hardware.evaluate(layers, config.chip),
                 trainer=trainer, workers=workers, on_event=view, stop=stop,
@@ -279,7 +280,7 @@ def _run(
         MESSAGES.print(f"Stopped: {done} of {trials} trials are kept; {_how_to_resume(config)}")
         MESSAGES.print(f"What it found so far: imcnas report {config.name}", markup=False)
         raise typer.Exit(INTERRUPTED)
-    _finish(status, store.trials(study), runs)
+    _finish(status, store.trials(study), runs, as_json)
 
 
 def _may_have_trials(store: Store, study: StudyRecord) -> bool:
@@ -289,18 +290,18 @@ def _may_have_trials(store: Store, study: StudyRecord) -> bool:
         return True
 
 
-def _watch(searcher: Any, config: StudyConfig, trials: int, runs: Path, quiet: bool) -> None:
+def _watch(searcher: Any, config: StudyConfig, trials: int, runs: Path, quiet: bool, as_json: bool) -> None:
     """Start the search on a searcher and show it until it ends; Ctrl-C leaves it running there."""
     from services.cli.live import make_view
     from services.searcher.events import SearchStarted, TrialFinished
 
     study_id = searcher.create(config, trials)
     wanted = searcher.status(study_id).trials_wanted
-    if not quiet:
+    if not (quiet or as_json):
         MESSAGES.print(f"[bold]{config.name}[/bold]: {wanted} trials, on the searcher's workers")
     finished = []
     try:
-        with make_view(MESSAGES, quiet) as view:
+        with make_view(MESSAGES, quiet, as_json) as view:
             view(SearchStarted(study_id=study_id, config=config, trials=(), trials_wanted=wanted))
             for trial in searcher.watch(study_id):
                 finished.append(trial)
@@ -313,17 +314,17 @@ def _watch(searcher: Any, config: StudyConfig, trials: int, runs: Path, quiet: b
             f"imcnas: {error}\nThe searcher keeps the study; {_how_to_resume(config)}", markup=False
         )
         raise typer.Exit(1) from None
-    _finish(searcher.status(study_id), tuple(sorted(finished, key=lambda t: t.number)), runs)
+    _finish(searcher.status(study_id), tuple(sorted(finished, key=lambda t: t.number)), runs, as_json)
 
 
 def _how_to_resume(config: StudyConfig) -> str:
     return f"the same command goes on with study {config.name}"
 
 
-def _finish(status: StudyStatus, trials: Any, runs: Path) -> None:
+def _finish(status: StudyStatus, trials: Any, runs: Path, as_json: bool) -> None:
     from services.cli.report import view_of, write_and_show
 
-    write_and_show(view_of(status, trials), runs / status.config.name, formats=(".png",))
+    write_and_show(view_of(status, trials), runs / status.config.name, (".png",), as_json)
     if status.note:
         MESSAGES.print(f"Note: {status.note}", markup=False)
     if status.failure:
