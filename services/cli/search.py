@@ -23,6 +23,7 @@ from services.cli.search_settings import (
     enqueued,
     front_within,
     hardware_limits,
+    parse_rungs,
     stored_status,
 )
 from services.cli.stores import StoreOption
@@ -69,6 +70,9 @@ def command(
     recipe: Annotated[
         str, typer.Option(help="How candidates are trained: a preset (imcnas recipes list), or a .toml file.")
     ] = DEFAULT_RECIPE,
+    rungs: Annotated[
+        str, typer.Option(help="Epochs after which only the best third goes on, such as 6,18 of staged's 54.")
+    ] = "",
     chip: Annotated[str, typer.Option(help="Chip: a preset, or a .toml or MNSIM .ini file.")] = DEFAULT,
     max_latency: Annotated[
         str, typer.Option(help="Of one inference, such as 2ms.", rich_help_panel=LIMITS)
@@ -138,6 +142,8 @@ def command(
 
       imcnas search --on-chip --chip isaac
 
+      imcnas search --recipe staged --rungs 6,18 --trials 60
+
       imcnas search --strategy evolution --from STUDY --enqueue VGG16-RES32
 
       imcnas search --oracle host:50051 --trainer host:50061
@@ -160,6 +166,7 @@ def command(
     )
     wanted = choices(space, objective, strategy, chip, recipe, seed, startup_trials)
     wanted |= {"limits": training, "hardware_limits": hardware_limits(limits)}
+    wanted["rungs"] = parse_rungs(rungs)
     if on_chip:
         wanted["on_chip"] = OnChip(draws=draws, fine_tune_epochs=fine_tune)
     wanted["enqueued"] = enqueued(enqueue or (), wanted["space"])

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from services.searcher.on_chip import analog_of_chip
 from services.searcher.ranking import fitness_of
+from services.searcher.rungs import Rungs
 from services.searcher.types import OnChipAccuracy, StudyConfig, Trial, TrialState
 from services.trainer.analog_types import OnChipReport, OnChipRequest
 from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest
@@ -27,7 +28,9 @@ class Trainer(Protocol):
         ...
 
 
-def evaluate_trial(config: StudyConfig, trial: Trial, trainer: Trainer, on_epoch: OnEpoch) -> Trial:
+def evaluate_trial(
+    config: StudyConfig, trial: Trial, trainer: Trainer, on_epoch: OnEpoch, rungs: Rungs
+) -> Trial:
     """Give a trial with what became of it; raises what the trainer raises.
 
     Raises
@@ -43,7 +46,7 @@ def evaluate_trial(config: StudyConfig, trial: Trial, trainer: Trainer, on_epoch
         request_id=trial.request_id,
     )
     if config.on_chip is None:
-        told = replace(trial, accuracy=trainer.evaluate(request, on_epoch))
+        told = _climb(config, trial, request, trainer, on_epoch, rungs)
     else:
         asked = OnChipRequest(
             evaluation=request,
@@ -65,3 +68,18 @@ def evaluate_trial(config: StudyConfig, trial: Trial, trainer: Trainer, on_epoch
         fitness=fitness_of(config, told.candidate, told.cost, told.accuracy_frac),
         versions=replace(trial.versions, torch=told.accuracy.torch_version if told.accuracy else ""),
     )
+
+
+def _climb(
+    config: StudyConfig, trial: Trial, request: EvaluationRequest, trainer: Trainer, on_epoch: OnEpoch,
+    rungs: Rungs,
+) -> Trial:  # fmt: skip
+    """Train from rung to rung as long as the trial is among the best, and then to the end."""
+    for rung, epochs in enumerate(config.rungs):
+        short = replace(request, budget_epochs=epochs, request_id=f"{request.request_id}-{epochs}")
+        accuracy = trainer.evaluate(short, on_epoch)
+        reached = (*trial.rung_accuracies_frac, accuracy.accuracy_frac)
+        trial = replace(trial, accuracy=accuracy, rung_accuracies_frac=reached)
+        if not rungs.goes_on(rung, trial):
+            return trial
+    return replace(trial, accuracy=trainer.evaluate(request, on_epoch))

@@ -25,6 +25,7 @@ from services.searcher.events import (
 from services.searcher.lease import RENEW_S
 from services.searcher.propose import Proposer, SpaceExhausted
 from services.searcher.rows import StudyRecord
+from services.searcher.rungs import Rungs
 from services.searcher.status import study_status
 from services.searcher.store import Store
 from services.searcher.types import StudyState, StudyStatus, Trial, TrialState
@@ -120,6 +121,7 @@ class _Run:
         self.workers, self.on_event, self.stop = workers, on_event, stop
         self.proposer = Proposer(study.config, cost)
         self.trials: list[Trial] = []
+        self.rungs = Rungs(study.config)
         self.requeued: deque[Trial] = deque()
         self.in_flight = 0
         self.failures_in_a_row = 0
@@ -139,6 +141,7 @@ class _Run:
         """Search as the study's owner."""
         self.trials = list(self.store.trials(self.study))
         self.requeued = deque(t for t in self.trials if t.state is TrialState.RUNNING)
+        self.rungs = Rungs(self.study.config, self.trials)
         self.store.set_state(self.study.study_id, StudyState.RUNNING)
         self.on_event(
             SearchStarted(
@@ -229,7 +232,7 @@ class _Run:
         begin = time.perf_counter()
         result: Trial | Exception
         try:
-            result = evaluate_trial(config, trial, self.trainer, tell)
+            result = evaluate_trial(config, trial, self.trainer, tell, self.rungs)
         except Exception as error:  # judged by the loop
             result = error
         inbox.put(_Outcome(trial.number, result, time.perf_counter() - begin))
@@ -244,6 +247,7 @@ class _Run:
         elif isinstance(result, TrainingFailed):
             self.failures_in_a_row += 1
             trial = replace(trial, state=TrialState.FAILED, failure=str(result))
+            self.rungs.forget(trial.number)  # a resumed search will not know of it
         else:
             self.error = self.error or result
             return

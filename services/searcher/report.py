@@ -29,7 +29,7 @@ _AFTER = ("ask_s", "cost_s", "evaluate_s", "started_at", "finished_at", "network
 _ON_CHIP = ("on_chip_mean_frac", "on_chip_quantised_frac")
 _ACCURACY = ("accuracy_frac", "accuracy_stderr_frac", "validation_images", "train_s")
 
-COLUMNS = (*_BEFORE, "blocks", *_ACCURACY, *_ON_CHIP, *_COST, "on_front", *_AFTER)
+COLUMNS = (*_BEFORE, "blocks", *_ACCURACY, "epochs", *_ON_CHIP, *_COST, "on_front", *_AFTER)
 """Names of what a trial's row holds, in order."""
 
 
@@ -124,6 +124,7 @@ def trial_rows(status: StudyStatus, trials: Sequence[Trial]) -> list[dict[str, A
         {name: _plain(getattr(trial, name)) for name in _BEFORE}
         | {"blocks": str(trial.candidate)}
         | {name: getattr(trial.accuracy, name, None) for name in _ACCURACY}
+        | {"epochs": len(trial.accuracy.epochs) if trial.accuracy else None}
         | {name: getattr(trial.on_chip, name.removeprefix("on_chip_"), None) for name in _ON_CHIP}
         | {name: getattr(trial.cost, name) for name in _COST}
         | {"on_front": int(trial.number in front)}

@@ -70,6 +70,7 @@ TRIALS = sa.Table(
     sa.Column("chip_hash", sa.String, nullable=False, server_default=""),  # as in cost, for queries
     sa.Column("versions", sa.Text, nullable=False, server_default="{}"),
     sa.Column("on_chip", sa.Text),
+    sa.Column("rung_accuracies_frac", sa.Text, nullable=False, server_default="[]"),
     sa.Column("finish_order", sa.Integer),  # 0, 1, ... as the study's trials finish: what a watcher counts
     sa.UniqueConstraint("study_id", "network_key"),
     sa.UniqueConstraint("study_id", "finish_order"),
@@ -86,7 +87,10 @@ LAYERS = sa.Table(
 SUMMARY = [column for column in TRIALS.c if column.name not in ("chip_hash", "finish_order")]
 """Columns that `trial_of` reads."""
 
-FINISH = ("state", "accuracy", "fitness", "failure", "evaluate_s", "finished_at", "versions", "on_chip")
+FINISH = (
+    "state", "accuracy", "fitness", "failure", "evaluate_s", "finished_at", "versions", "on_chip",
+    "rung_accuracies_frac",
+)  # fmt: skip
 """Columns that the end of a trial changes."""
 
 
@@ -159,6 +163,7 @@ def trial_values(trial: Trial) -> dict[str, Any]:
         "chip_hash": trial.cost.chip_hash,
         "versions": dumps(trial.versions),
         "on_chip": None if trial.on_chip is None else dumps(trial.on_chip),
+        "rung_accuracies_frac": dumps(trial.rung_accuracies_frac),
     }
 
 
@@ -186,4 +191,5 @@ def trial_of(config: StudyConfig, row: sa.Row[Any]) -> Trial:
         seed=row.seed,
         versions=loads(Versions, row.versions),
         on_chip=None if row.on_chip is None else loads(OnChipAccuracy, row.on_chip),
+        rung_accuracies_frac=loads(tuple[float, ...], row.rung_accuracies_frac),
     )

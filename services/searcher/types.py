@@ -14,7 +14,7 @@ from services.common.space import SearchSpace
 from services.hw_oracle.types import ChipConfig, CostReport
 from services.searcher.objective import parse_objective
 from services.trainer.analog_types import check_chips
-from services.trainer.types import AccuracyReport, DatasetInfo, TrainRecipe, stderr_frac
+from services.trainer.types import AccuracyReport, DatasetInfo, Schedule, TrainRecipe, stderr_frac
 
 
 class Strategy(StrEnum):
@@ -198,6 +198,10 @@ class StudyConfig:
         Evaluated first, where they are within the limits; of the space.
     on_chip : OnChip or None
         None goes by the accuracy in floating point.
+    rungs : tuple of int
+        Epochs after which a candidate is trained on only if it is among the best third of those that came so
+        far (successive halving); rising, fewer than the recipe's, which has to be continuable. Empty trains
+        every candidate to its end.
     """
 
     name: str
@@ -215,6 +219,7 @@ class StudyConfig:
     hardware_limits: HardwareLimits = HardwareLimits()
     enqueued: tuple[Candidate, ...] = ()
     on_chip: OnChip | None = None
+    rungs: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         wrong = []
@@ -232,12 +237,27 @@ class StudyConfig:
                 self.space.check(candidate)
             except InvalidCandidate as error:
                 wrong += [Violation(f"enqueued[{i}].{v.field}", v.description) for v in error.violations]
+        wrong += self._wrong_rungs()
         try:
             object.__setattr__(self, "objective", parse_objective(self.objective).text)
         except InvalidRequest as error:
             wrong += error.violations
         if wrong:
             raise InvalidRequest.of(*wrong)
+
+    def _wrong_rungs(self) -> list[Violation]:
+        wrong, before = [], 0
+        for i, epochs in enumerate(self.rungs):
+            if not before < epochs < self.recipe.epochs:
+                wanted = f"rising numbers of epochs, fewer than the recipe's {self.recipe.epochs}"
+                wrong.append(violation(f"rungs[{i}]", epochs, wanted))
+            before = epochs
+        if self.rungs and self.recipe.schedule is not Schedule.CONSTANT:
+            fix = "take a continuable recipe, such as staged"
+            wrong.append(violation("rungs", list(self.rungs), "none with a recipe that plans its end", fix))
+        if self.rungs and self.on_chip is not None:
+            wrong.append(violation("rungs", list(self.rungs), "none where the accuracy is that on the chip"))
+        return wrong
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,6 +316,9 @@ class Trial:
     versions : Versions
     on_chip : OnChipAccuracy or None
         None where the study does not ask for it.
+    rung_accuracies_frac : tuple of float
+        Accuracy after each of the study's rungs that it came to; its training ended at the last one unless
+        `accuracy` has all epochs.
     """
 
     number: int
@@ -319,6 +342,7 @@ class Trial:
     seed: int = 0
     versions: Versions = Versions()
     on_chip: OnChipAccuracy | None = None
+    rung_accuracies_frac: tuple[float, ...] = ()
 
     @property
     def accuracy_frac(self) -> float:

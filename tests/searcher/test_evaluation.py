@@ -6,6 +6,7 @@ from services.common.errors import InvalidRequest
 from services.searcher.evaluation import evaluate_trial
 from services.searcher.loop import run_search
 from services.searcher.ranking import fitness_of
+from services.searcher.rungs import Rungs
 from services.searcher.types import OnChip, TrialState
 from services.trainer.types import stderr_frac
 
@@ -50,7 +51,9 @@ def test_the_chip_that_judges_is_the_studys_own(make_config, world, searched):
 
     world.evaluate_on_chip = evaluate_on_chip
     config = make_config(on_chip=OnChip(draws=2, images=50, fine_tune_epochs=4))
-    told = evaluate_trial(config, replace(trial, state=TrialState.RUNNING), world, lambda epoch: None)
+    told = evaluate_trial(
+        config, replace(trial, state=TrialState.RUNNING), world, lambda epoch: None, Rungs(config)
+    )
     (request,) = asked
     assert (request.draws, request.images, request.fine_tune_epochs) == (2, 50, 4)
     assert (request.analog.rows, request.analog.adc_bits) == (256, 6)  # MNSIM's default chip

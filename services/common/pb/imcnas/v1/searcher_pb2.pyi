@@ -347,6 +347,7 @@ class StudyConfig(_message.Message):
     HARDWARE_LIMITS_FIELD_NUMBER: _builtins.int
     ENQUEUED_FIELD_NUMBER: _builtins.int
     ON_CHIP_FIELD_NUMBER: _builtins.int
+    RUNGS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The user's name for the study: 1 to 80 letters, digits, dots, underscores or hyphens."""
     objective: _builtins.str
@@ -397,6 +398,12 @@ class StudyConfig(_message.Message):
     def on_chip(self) -> Global___OnChip:
         """How candidates are judged on the chip; by their accuracy in floating point if not set."""
 
+    @_builtins.property
+    def rungs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Epochs after which a candidate is trained on only if it is among the best third of those that came so
+        far: rising, fewer than the recipe's, which has to be continuable. Empty trains each to its end.
+        """
+
     def __init__(
         self,
         *,
@@ -415,10 +422,11 @@ class StudyConfig(_message.Message):
         hardware_limits: Global___HardwareLimits | None = ...,
         enqueued: _abc.Iterable[_candidate_pb2.Candidate] | None = ...,
         on_chip: Global___OnChip | None = ...,
+        rungs: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_startup_trials", b"_startup_trials", "bits", b"bits", "chip", b"chip", "dataset", b"dataset", "hardware_limits", b"hardware_limits", "limits", b"limits", "on_chip", b"on_chip", "recipe", b"recipe", "seed", b"seed", "space", b"space", "startup_trials", b"startup_trials"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_startup_trials", b"_startup_trials", "bits", b"bits", "chip", b"chip", "chip_name", b"chip_name", "dataset", b"dataset", "enqueued", b"enqueued", "hardware_limits", b"hardware_limits", "limits", b"limits", "name", b"name", "objective", b"objective", "on_chip", b"on_chip", "recipe", b"recipe", "seed", b"seed", "space", b"space", "startup_trials", b"startup_trials", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_startup_trials", b"_startup_trials", "bits", b"bits", "chip", b"chip", "chip_name", b"chip_name", "dataset", b"dataset", "enqueued", b"enqueued", "hardware_limits", b"hardware_limits", "limits", b"limits", "name", b"name", "objective", b"objective", "on_chip", b"on_chip", "recipe", b"recipe", "rungs", b"rungs", "seed", b"seed", "space", b"space", "startup_trials", b"startup_trials", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
@@ -496,6 +504,7 @@ class Trial(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     VERSIONS_FIELD_NUMBER: _builtins.int
     ON_CHIP_FIELD_NUMBER: _builtins.int
+    RUNG_ACCURACIES_FRAC_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """From 0, in the order of proposal."""
     network_key: _builtins.str
@@ -548,6 +557,10 @@ class Trial(_message.Message):
     def on_chip(self) -> Global___OnChipAccuracy:
         """Its accuracy on the chip; not set where the study does not ask for it."""
 
+    @_builtins.property
+    def rung_accuracies_frac(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Accuracy after each of the study's rungs that it came to."""
+
     def __init__(
         self,
         *,
@@ -572,10 +585,11 @@ class Trial(_message.Message):
         seed: _builtins.int = ...,
         versions: Global___Versions | None = ...,
         on_chip: Global___OnChipAccuracy | None = ...,
+        rung_accuracies_frac: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_fitness", b"_fitness", "accuracy", b"accuracy", "candidate", b"candidate", "cost", b"cost", "fitness", b"fitness", "on_chip", b"on_chip", "versions", b"versions"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fitness", b"_fitness", "accuracy", b"accuracy", "ask_s", b"ask_s", "attempt", b"attempt", "candidate", b"candidate", "cost", b"cost", "cost_s", b"cost_s", "duplicate_proposals", b"duplicate_proposals", "evaluate_s", b"evaluate_s", "failure", b"failure", "finished_at", b"finished_at", "fitness", b"fitness", "infeasible_proposals", b"infeasible_proposals", "network_key", b"network_key", "number", b"number", "on_chip", b"on_chip", "proposal", b"proposal", "request_id", b"request_id", "seed", b"seed", "started_at", b"started_at", "state", b"state", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fitness", b"_fitness", "accuracy", b"accuracy", "ask_s", b"ask_s", "attempt", b"attempt", "candidate", b"candidate", "cost", b"cost", "cost_s", b"cost_s", "duplicate_proposals", b"duplicate_proposals", "evaluate_s", b"evaluate_s", "failure", b"failure", "finished_at", b"finished_at", "fitness", b"fitness", "infeasible_proposals", b"infeasible_proposals", "network_key", b"network_key", "number", b"number", "on_chip", b"on_chip", "proposal", b"proposal", "request_id", b"request_id", "rung_accuracies_frac", b"rung_accuracies_frac", "seed", b"seed", "started_at", b"started_at", "state", b"state", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__fitness: _TypeAlias = _typing.Literal["fitness"]  # noqa: Y015
     _WhichOneofArgType__fitness: _TypeAlias = _typing.Literal["_fitness", b"_fitness"]  # noqa: Y015
