@@ -59,10 +59,11 @@ def list_studies(runs: Path, store: str = "") -> None:
     from services.searcher.types import TrialState
 
     with existing_store(store, runs) as opened:
-        counts = opened.trial_counts()
-        for record in opened.studies():
+        counts, records = opened.trial_counts(), opened.studies()
+        width = max((len(record.config.name) for record in records), default=0)
+        for record in records:
             done = counts[record.study_id][TrialState.COMPLETE] if record.study_id in counts else 0
-            line = f"{record.config.name:50} {record.state:11} {done}/{record.trials_wanted} trials"
+            line = f"{record.config.name:{width}}  {record.state:11} {done}/{record.trials_wanted} trials"
             print(f"{line}  {record.failure}".rstrip())
 
 

@@ -44,6 +44,14 @@ def test_the_list_has_a_line_a_study(studies):
     assert studies("report")[1] == out
 
 
+def test_the_list_keeps_its_columns_however_long_a_name_is(imcnas):
+    with closing(Store(Path("runs/studies.sqlite"))) as store:
+        for name in ("short", "a-very-long-name-" * 4):
+            store.open_study(replace(config(), name=name), 3)
+    lines = imcnas("studies", "list")[1].splitlines()
+    assert len({line.index("0/3 trials") for line in lines}) == 1
+
+
 def test_the_list_for_programs_has_the_best_and_the_front(studies):
     rows = [json.loads(line) for line in studies("studies", "list", "--json")[1].splitlines()]
     assert [(row["study"], row["complete"], row["failed"]) for row in rows] == [
