@@ -67,6 +67,7 @@ async def _serve(room: Room) -> None:
     from services.common.rpc.server import stop_on_signals
 
     stop = stop_on_signals()
+    MESSAGES.print("Starting")  # Ray and torch take seconds
     async with AsyncExitStack() as stack:
         # Drained in the opposite order: the searcher, who asks the others, first.
         for serving in _servings(room):

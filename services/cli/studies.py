@@ -108,9 +108,12 @@ def show(study: Name, runs: Runs = Path("runs"), store: StoreOption = "", as_jso
     for note in reading_notes(status, trials):
         CONSOLE.print(f"Note: {note}", markup=False)
     config = status.config
+    limits = [f"{k} {v:g}" for k, v in to_jsonable(config.hardware_limits).items() if v is not None]
     CONSOLE.print(
         f"\n{config.strategy}, seed {config.seed}; recipe {config.recipe.name}, "
-        f"{config.recipe.epochs} epochs; chip {config.chip_name}; {config.space.count():,} configurations",
+        f"{config.recipe.epochs} epochs; chip {config.chip_name}; {config.space.count():,} configurations"
+        + f"; limits: {', '.join(limits)}"
+        * bool(limits),
         markup=False,
     )
     for text in filter(None, (status.failure, status.note)):
