@@ -33,6 +33,9 @@ def command(
         bool, typer.Option("--front", help="Of the front, at even distances, not of the highest fitness.")
     ] = False,
     seeds: Annotated[int, typer.Option(min=1, max=100, help="Trainings of each.")] = SEEDS,
+    dataset: Annotated[
+        str, typer.Option(help="The study's data, where they are in a place of their own: npz:PATH, ...")
+    ] = "",
     recipe: Annotated[str, typer.Option(help="How they are trained: a preset, or a .toml file.")] = FINAL,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs, instead of the recipe's.")] = None,
     on_chip: Annotated[bool, typer.Option("--on-chip", help="Judge them on drawn chips, too.")] = False,
@@ -71,12 +74,12 @@ def command(
     plan = replace(plan, candidates=networks, seed=plan.seed + 1)
     view = TrainView(MESSAGES, quiet)
     with ExitStack() as stack:
-        source, here = open_source(stack, "", plan.dataset, runs, view)
+        source, here = open_source(stack, "", dataset or plan.dataset, runs, view, "" if dataset else study)
         images = cast("Dataset", here)  # without a trainer elsewhere they are
         if images.info.fingerprint != plan.fingerprint:
             text = f"{images.info.name} is not what study {study} was run on; "
             text += "its test part may have been trained on: give back the data of the study"
-            raise InvalidRequest.of(Violation("dataset", text))
+            raise InvalidRequest.of(Violation("--dataset", text))
         costs = {network: _cost(plan, network, images.info) for network in networks}
         requests = plan.requests(images.info.name, seeds, keep_weights=True, test=True)
         _tell_time(requests, plan, images.info, yes, quiet)

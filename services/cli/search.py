@@ -54,7 +54,7 @@ def command(
         str,
         typer.Option(
             help="accuracy, accuracy/latency, accuracy/energy, or any expression of these and of area, "
-            "average_power, tiles, params, macs; or a front: pareto(accuracy,latency,energy)."
+            "average_power, tiles, params, macs; or a front: pareto(accuracy,latency)."
         ),
     ] = "accuracy/latency",
     trials: Annotated[int, typer.Option(min=1, help="Trainings in the study; raise it to go on.")] = 30,

@@ -6,11 +6,15 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.cli.console import MESSAGES
+from services.common.errors import InvalidRequest, violation
+
+if TYPE_CHECKING:
+    from services.common.settings import SearcherSettings
 
 
 class Room(StrEnum):
@@ -49,8 +53,8 @@ def command(
       IMCNAS_TRAINER_CACHE=          file or URL of results, to train nothing twice;
                                      likewise _ARTIFACTS, _QUEUE_LIMIT, _TIMEOUT_S
 
-      IMCNAS_SEARCHER_ORACLE=        host:port of what a search uses;
-                                     likewise _TRAINER
+      IMCNAS_SEARCHER_ORACLE=        host:port of what a search uses, left out
+                                     with all; likewise _TRAINER
 
       IMCNAS_SEARCHER_STORE=         file of the studies
 
@@ -63,6 +67,7 @@ async def _serve(room: Room) -> None:
     from services.common.rpc.server import stop_on_signals
 
     stop = stop_on_signals()
+    MESSAGES.print("Starting")  # Ray and torch take seconds
     async with AsyncExitStack() as stack:
         # Drained in the opposite order: the searcher, who asks the others, first.
         for serving in _servings(room):
@@ -74,9 +79,11 @@ async def _serve(room: Room) -> None:
 
 def _servings(room: Room) -> list[Callable[[], AbstractAsyncContextManager[None]]]:
     """Bind each wanted service to its settings; the imports are as heavy as the service."""
-    from services.common.settings import OracleSettings, SearcherSettings, TrainerSettings, read_settings
+    from services.common.settings import OracleSettings, TrainerSettings, read_settings
 
     chosen: list[Callable[[], AbstractAsyncContextManager[None]]] = []
+    if room in (Room.SEARCHER, Room.ALL):
+        settings = searcher_settings(room)  # before anything is started
     if room in (Room.TRAINER, Room.ALL):
         from services.trainer import server as trainer
 
@@ -88,5 +95,32 @@ def _servings(room: Room) -> list[Callable[[], AbstractAsyncContextManager[None]
     if room in (Room.SEARCHER, Room.ALL):
         from services.searcher import server as searcher
 
-        chosen.append(lambda: searcher.serving(read_settings(SearcherSettings)))
+        chosen.append(lambda: searcher.serving(settings))
     return chosen
+
+
+def searcher_settings(room: Room) -> SearcherSettings:
+    """Read the searcher's settings; with all three in one process it asks its neighbours, unless told.
+
+    Raises
+    ------
+    InvalidRequest
+        A neighbour takes any port, so that its address is not known.
+    """
+    from services.common import settings as of
+
+    settings = of.read_settings(of.SearcherSettings)
+    if room is not Room.ALL:
+        return settings
+    beside: dict[str, of.ServerSettings] = {
+        "oracle": of.read_settings(of.OracleSettings), "trainer": of.read_settings(of.TrainerSettings)
+    }  # fmt: skip
+    found = {}
+    for name, there in beside.items():
+        if name not in settings.model_fields_set:
+            if not there.port:
+                wanted = f"a port that the searcher can ask, or {of.variable(settings, name)}"
+                raise InvalidRequest.of(violation(of.variable(there, "port"), 0, wanted))
+            host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(there.host, there.host)  # noqa: S104  # asked, not bound
+            found[name] = f"{f'[{host}]' if ':' in host else host}:{there.port}"
+    return settings.model_copy(update=found)

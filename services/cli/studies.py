@@ -59,10 +59,11 @@ def list_studies(runs: Path, store: str = "") -> None:
     from services.searcher.types import TrialState
 
     with existing_store(store, runs) as opened:
-        counts = opened.trial_counts()
-        for record in opened.studies():
+        counts, records = opened.trial_counts(), opened.studies()
+        width = max((len(record.config.name) for record in records), default=0)
+        for record in records:
             done = counts[record.study_id][TrialState.COMPLETE] if record.study_id in counts else 0
-            line = f"{record.config.name:50} {record.state:11} {done}/{record.trials_wanted} trials"
+            line = f"{record.config.name:{width}}  {record.state:11} {done}/{record.trials_wanted} trials"
             print(f"{line}  {record.failure}".rstrip())
 
 
@@ -107,9 +108,12 @@ def show(study: Name, runs: Runs = Path("runs"), store: StoreOption = "", as_jso
     for note in reading_notes(status, trials):
         CONSOLE.print(f"Note: {note}", markup=False)
     config = status.config
+    limits = [f"{k} {v:g}" for k, v in to_jsonable(config.hardware_limits).items() if v is not None]
     CONSOLE.print(
         f"\n{config.strategy}, seed {config.seed}; recipe {config.recipe.name}, "
-        f"{config.recipe.epochs} epochs; chip {config.chip_name}; {config.space.count():,} configurations",
+        f"{config.recipe.epochs} epochs; chip {config.chip_name}; {config.space.count():,} configurations"
+        + f"; limits: {', '.join(limits)}"
+        * bool(limits),
         markup=False,
     )
     for text in filter(None, (status.failure, status.note)):

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +16,14 @@ from services.cli.console import CONSOLE, MESSAGES
 from services.cli.json_rows import error_row
 from services.cli.stores import StoreOption
 from services.cli.train_plan import CHIP, DATASET, RECIPE
-from services.common.errors import ChipTooSmall, InvalidRequest, TrainingFailed, Violation, violation
+from services.common.errors import (
+    ChipTooSmall,
+    InvalidRequest,
+    NotFound,
+    TrainingFailed,
+    Violation,
+    violation,
+)
 
 if TYPE_CHECKING:
     from services.cli.train_plan import Plan
@@ -28,7 +35,7 @@ if TYPE_CHECKING:
     from services.trainer.trained import HardwareCost, Trained
     from services.trainer.types import AccuracyReport, DatasetInfo, EvaluationRequest
 
-EXIT_INTERRUPTED = 130
+EXIT_INTERRUPTED, DRAWS = 130, 5
 ON_CHIP = "Accuracy on the chip"
 FROM_STUDY = "A network that a search found"
 
@@ -99,14 +106,14 @@ def command(
       imcnas train --study digits-hard-small-accuracy-per-latency-seed0 --test
     """
     trainings = len(candidates or [study]) * seeds
-    _check(candidates, dataset, trainings, trial, study, trainer, draws, exact_draws, export, force)
+    _check(candidates, dataset, trainings, trial, study, trainer, on_chip, draws, exact_draws, export, force)
     from services.cli.train_plan import make_plan
     from services.cli.train_view import TrainView
 
     plan = make_plan(candidates or (), study, trial, runs, store, dataset, recipe, epochs, seed, chip, bits)
     view = TrainView(MESSAGES, quiet)
     with ExitStack() as stack:
-        source, images = open_source(stack, trainer, plan.dataset, runs, view)
+        source, images = open_source(stack, trainer, plan.dataset, runs, view, "" if dataset else study)
         data = images.info if images else source.dataset(plan.dataset)
         if plan.fingerprint not in ("", data.fingerprint):
             MESSAGES.print(f"Note: {data.name} is not what study {study} was run on", markup=False)
@@ -127,7 +134,7 @@ def command(
 
 def _check(
     candidates: list[str] | None, dataset: str, trainings: int, trial: int | None, study: str, trainer: str,
-    draws: int, exact_draws: int, export: Path | None, force: bool,
+    on_chip: bool, draws: int, exact_draws: int, export: Path | None, force: bool,
 ) -> None:  # fmt: skip
     """Refuse what does not go together, before anything starts."""
     wrong = []
@@ -138,6 +145,8 @@ def _check(
     if export and trainings > 1:
         fix = "train them all, then export one by the same command with it alone: its training is kept"
         wrong.append(violation("--export", f"{trainings} trainings", "one candidate and one seed", fix))
+    if not on_chip and (draws != DRAWS or exact_draws):
+        wrong.append(Violation("--exact-draws" if exact_draws else "--draws", "is of --on-chip; add it"))
     if exact_draws > draws:
         wrong.append(violation("--exact-draws", exact_draws, f"at most --draws, {draws}"))
     if trainer and ":" in dataset:
@@ -156,9 +165,9 @@ def _check(
 
 
 def open_source(
-    stack: ExitStack, trainer: str, dataset: str, runs: Path, view: TrainView
+    stack: ExitStack, trainer: str, dataset: str, runs: Path, view: TrainView, study: str = ""
 ) -> tuple[Any, Dataset | None]:
-    """Choose who trains: a service; or this process, which has the images."""
+    """Choose who trains: a service; or this process, which has the images, or those `study` was run on."""
     if trainer:
         from services.trainer.client import Trainer
 
@@ -168,7 +177,14 @@ def open_source(
     from services.trainer.inline import InlineTrainer
 
     name, registry = find_dataset(dataset)
-    images = registry.load(name)  # before a folder is made for results
+    try:
+        images = registry.load(name)  # before a folder is made for results
+    except NotFound as error:
+        if not study:
+            raise
+        # Studies keep no path: what was given as one is found by its name in the data folder alone.
+        text = f"give the data that study {study} was run on, such as npz:PATH or folder:PATH"
+        raise NotFound.of(*error.violations, Violation("--dataset", text)) from None
     cache, artifacts = embedded_cache(runs), embedded_artifacts(runs)
     evaluator = InlineTrainer(datasets=registry, cache=cache, artifacts=artifacts, on_cached=view.cached)
     return stack.enter_context(evaluator), images
@@ -212,6 +228,8 @@ def train_one(
         MESSAGES.print(f"imcnas: {error} (seed {request.seed})", markup=False, soft_wrap=True)
         return
     view.end(report)
+    if not request.judge_test:  # known from another time, but who did not ask is not to choose by it
+        report = replace(report, test_accuracy_frac=None)
     trained = Trained(
         request=request, dataset=data, report=report, chip=plan.chip_name, bits=plan.bits,
         hardware=hardware, on_chip=analog,

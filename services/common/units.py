@@ -69,14 +69,18 @@ def parse_power(text: str, field: str) -> float:
 
 def parse_count(text: str, field: str) -> int:
     """Read a whole number, such as ``300M``, ``1.5k`` or ``819``; InvalidRequest names `field`."""
-    return round(_parsed(text, _COUNT, field, "a number from 0, such as 819, 1.5k or 300M"))
+    wanted = "a whole number from 0, such as 819, 1.5k or 300M"
+    value = _parsed(text, _COUNT, field, wanted)
+    if abs(value - round(value)) > 1e-9 * value:
+        raise InvalidRequest.of(violation(field, text, wanted))
+    return round(value)
 
 
 def _parsed(text: str, units: tuple[tuple[float, str], ...], field: str, wanted: str = "") -> float:
     match = _NUMBER_UNIT.fullmatch(text.strip())
     sizes = {unit: size for size, unit in units}
     if match is None or match[2] not in sizes or not (value := float(match[1])) * sizes[match[2]] < math.inf:
-        wanted = wanted or f"a number and a unit ({', '.join(sizes)}), such as 2{units[1][1]}"
+        wanted = wanted or f"a positive number and a unit ({', '.join(sizes)}), such as 2{units[1][1]}"
         raise InvalidRequest.of(violation(field, text, wanted))
     return value * sizes[match[2]]
 

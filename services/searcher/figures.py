@@ -160,7 +160,7 @@ def _finish(
 ) -> None:
     """Add title, legend, and the best with its name."""
     config, best = status.config, status.best
-    count = f"n = {status.complete}" + (f" and {status.failed} failed" if status.failed else "")
+    count = f"n\u00a0=\u00a0{status.complete}" + (f" and {status.failed} failed" if status.failed else "")
     about = f"study {config.name} · {config.dataset.name} · objective {config.objective} · {count}"
     head(axes, title, about)
     axes.margins(y=0.12)  # room for the label

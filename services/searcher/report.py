@@ -15,10 +15,10 @@ from services.common.candidate import candidate_layers
 from services.common.codec import to_jsonable
 from services.common.errors import InvalidRequest, Violation
 from services.common.files import write_file
-from services.common.network_json import network_to_json
+from services.common.network_json import network_key, network_to_json
 from services.searcher.objective import ACCURACY, parse_objective
 from services.searcher.ranking import fitness_of, values_of
-from services.searcher.types import StudyConfig, StudyStatus, Trial
+from services.searcher.types import Proposal, StudyConfig, StudyStatus, Trial
 
 NEARLY = 1.05
 """A cost up to so many times the lowest one is nearly the lowest."""
@@ -75,10 +75,12 @@ def write_report(status: StudyStatus, trials: Sequence[Trial], folder: Path) -> 
 
 
 def reading_notes(status: StudyStatus, trials: Sequence[Trial]) -> tuple[str, ...]:
-    """Say what the ranking does not settle: networks as good within the noise, and a degenerate ratio."""
+    """Say what the ranking does not: what was left out, is as good within the noise, or is merely cheap."""
     best, config, notes = status.best, status.config, list[str]()
+    if dropped := over_limits(config, trials):
+        notes.append(f"enqueued, but over a limit, and so not evaluated: {_few(dropped)}")
     if best is None or best.accuracy is None or best.fitness is None:
-        return ()
+        return tuple(notes)
     complete = [trial for trial in trials if trial.fitness is not None]
     accuracy = best.accuracy_frac
     less = max(0.0, accuracy - best.accuracy_stderr_frac)
@@ -90,9 +92,8 @@ def reading_notes(status: StudyStatus, trials: Sequence[Trial]) -> tuple[str, ..
         if t.number != best.number and t.fitness is not None and t.fitness >= least
     ]
     if close:
-        names = ", ".join(close[:3]) + (", ..." if len(close) > 3 else "")
         notes.append(
-            f"{len(close)} more within one standard error of the best ({names}): "
+            f"{len(close)} more within one standard error of the best ({_few(close)}): "
             f"on {best.accuracy.validation_images} validation images their order is not settled"
         )
     for name in cheapest_in(config, best, complete):
@@ -101,6 +102,22 @@ def reading_notes(status: StudyStatus, trials: Sequence[Trial]) -> tuple[str, ..
             f"so {config.objective} rewards the cheapest network; look at the front too"
         )
     return tuple(notes)
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def over_limits(config: StudyConfig, trials: Sequence[Trial]) -> list[str]:
+    """Name the enqueued networks whose turn has passed without them, but for those that a trial had."""
+    places = {t.number for t in trials if t.proposal is not Proposal.ENQUEUED}
+    missed = [candidate for n, candidate in enumerate(config.enqueued) if n in places]
+    known, data = {trial.network_key for trial in trials}, config.dataset
+    return [
+        str(candidate)
+        for candidate in missed
+        if network_key(candidate_layers(candidate, data.input_shape, data.classes, config.bits)) not in known
+    ]
 
 
 def cheapest_in(config: StudyConfig, best: Trial, complete: Sequence[Trial]) -> list[str]:

@@ -10,24 +10,26 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import numpy as np
 import pytest
 
+from services.cli.arguments import find_dataset
 from services.common.errors import TrainingFailed
 from services.searcher.store import Store
 from services.searcher.types import StudyState
 from services.trainer.data import load_dataset
 from services.trainer.export import FILES, load_network
 from services.trainer.inline import InlineTrainer
-from services.trainer.types import AccuracyReport
+from services.trainer.types import AccuracyReport, DatasetInfo
 from tests.cli.conftest import Command
 from tests.cli.test_live import config, trial
 
 QUICK = ("--recipe", "quick", "--epochs", "1")
 
 
-def study(**changes: Any) -> None:
-    """Leave a study `mine` of three networks on digits, of which VGG8 is the second best."""
-    made = replace(config(), name="mine", dataset=load_dataset("digits").info, seed=4, **changes)
+def study(dataset: DatasetInfo | None = None, **changes: Any) -> None:
+    """Leave a study `mine` of three networks, on digits unless told; VGG8 is the second best."""
+    made = replace(config(), name="mine", dataset=dataset or load_dataset("digits").info, seed=4, **changes)
     with closing(Store(Path("runs/studies.sqlite"))) as store:
         opened = store.open_study(made, 3)
         for number, (blocks, share) in enumerate((("RES8", 0.7), ("VGG8", 0.8), ("MVGG8", 0.9))):
@@ -111,6 +113,23 @@ def test_data_that_the_study_did_not_see_are_refused(imcnas: Command) -> None:
     assert (code, out) == (2, "")
     assert "digits is not what study other was run on" in err
     assert not Path("final").exists()
+
+
+@pytest.mark.slow
+def test_data_from_a_place_of_their_own_are_given_again_by_their_path(imcnas: Command) -> None:
+    rng = np.random.default_rng(0)
+    np.savez("mine.npz", x=rng.integers(0, 256, (60, 8, 8), np.uint8), y=np.arange(60) % 3)
+    name, registry = find_dataset("npz:mine.npz")
+    study(registry.load(name).info)
+    for command in (("train", "--study", "mine"), ("best", "mine", "--export", "final")):
+        code, _, err = imcnas(*command)
+        assert code == 2
+        assert "--dataset: give the data that study mine was run on, such as npz:PATH" in " ".join(
+            err.split()
+        )
+    best = ("best", "mine", "--seeds", "1", *QUICK, "--export", "final")
+    assert imcnas(*best, "--dataset", "npz:mine.npz")[0] == 0
+    assert Path("final/1-MVGG8/model.onnx").exists()
 
 
 @pytest.mark.parametrize(

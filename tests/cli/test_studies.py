@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from services.searcher.store import Store
-from services.searcher.types import StudyState
+from services.searcher.types import HardwareLimits, StudyState
 from tests.cli.conftest import Command
 from tests.cli.test_live import config, trial
 
@@ -44,6 +44,22 @@ def test_the_list_has_a_line_a_study(studies):
     assert studies("report")[1] == out
 
 
+def test_a_study_is_shown_with_its_limits(imcnas):
+    with closing(Store(Path("runs/studies.sqlite"))) as store:
+        limits = HardwareLimits(max_energy_nj=5000.0, max_tiles=64)
+        store.open_study(replace(config(), name="cheap", hardware_limits=limits), 3)
+    out = imcnas("studies", "show", "cheap")[1]
+    assert "limits: max_energy_nj 5000, max_tiles 64" in " ".join(out.split())
+
+
+def test_the_list_keeps_its_columns_however_long_a_name_is(imcnas):
+    with closing(Store(Path("runs/studies.sqlite"))) as store:
+        for name in ("short", "a-very-long-name-" * 4):
+            store.open_study(replace(config(), name=name), 3)
+    lines = imcnas("studies", "list")[1].splitlines()
+    assert len({line.index("0/3 trials") for line in lines}) == 1
+
+
 def test_the_list_for_programs_has_the_best_and_the_front(studies):
     rows = [json.loads(line) for line in studies("studies", "list", "--json")[1].splitlines()]
     assert [(row["study"], row["complete"], row["failed"]) for row in rows] == [
@@ -59,6 +75,7 @@ def test_a_study_is_shown_with_its_settings_and_nothing_is_written(studies):
     assert code == 0
     assert "Best by accuracy: RES8-VGG16" in out
     assert "tpe, seed 0; recipe quick, 20 epochs; chip c; 819 configurations" in out
+    assert "limits" not in out
     assert [path.name for path in Path("runs").iterdir() if not path.name.startswith("studies.")] == []
 
 

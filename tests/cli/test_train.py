@@ -59,6 +59,15 @@ def test_what_was_trained_once_is_known(imcnas: Command) -> None:
     assert "epoch" not in err
 
 
+def test_a_test_figure_that_is_known_is_not_shown_to_who_did_not_ask(imcnas: Command) -> None:
+    assert "test" in imcnas("train", "VGG4", *TINY, "--test")[1].split()
+    code, out, _ = imcnas("train", "VGG4", *TINY, "--seeds", "2")  # the test figure of one seed is known
+    assert code == 0
+    assert out.splitlines()[0].split() == ["network", "seed", "accuracy", "latency", "energy", "area"]
+    row = rows(imcnas("train", "VGG4", *TINY, "--json")[1])[0]
+    assert row["accuracy"]["test_accuracy_frac"] is row["test_accuracy_stderr_frac"] is None
+
+
 def test_programs_get_a_row_a_training_with_the_oracles_cost(imcnas: Command) -> None:
     code, out, err = imcnas(
         "train", "VGG4", "RES4", *TINY, "--seed", "3", "--seeds", "2", "--json", "--quiet"
@@ -217,7 +226,8 @@ def test_a_trainer_elsewhere_trains_and_judges_on_chips(
             ("VGG4", "VGG8", "--export", "mine"),
             "--export: got '2 trainings', wanted one candidate and",
         ),
-        (("VGG4", "--exact-draws", "6"), "--exact-draws: got 6, wanted at most --draws, 5"),
+        (("VGG4", "--draws", "3"), "--draws: is of --on-chip; add it"),
+        (("VGG4", "--on-chip", "--exact-draws", "6"), "--exact-draws: got 6, wanted at most --draws, 5"),
         (("VGG4", "--trainer", "h:1", "--export", "mine"), "--export: needs the weights"),
         (("VGG4", "--trainer", "h:1", "--dataset", "npz:a.npz"), "--dataset: got 'npz:a.npz', wanted a name"),
         (("VGG4", "--dataset", "digit"), "did you mean digits"),

@@ -51,10 +51,16 @@ def test_a_quantity_is_read_in_the_unit_that_the_project_keeps_it_in(parse, text
 
 @pytest.mark.parametrize("text", ["", "2", "2 mW", "ms", "-1ms", "1e999s", "nan ms", "2ms3", "2 m s"])
 def test_a_time_without_its_unit_is_refused_by_the_field_it_was_for(text):
-    with pytest.raises(InvalidRequest, match=r"max-latency: got .*number and a unit \(s, ms, us, ns\)"):
+    with pytest.raises(InvalidRequest, match=r"max-latency: .*positive number and a unit \(s, ms, us, ns\)"):
         parse_latency(text, "--max-latency")
 
 
 def test_a_count_needs_no_unit():
-    with pytest.raises(InvalidRequest, match="wanted a number from 0, such as 819"):
+    with pytest.raises(InvalidRequest, match="wanted a whole number from 0, such as 819"):
         parse_count("many", "--max-macs")
+
+
+@pytest.mark.parametrize("text", ["1.5", "0.5", "1.0005k"])
+def test_a_count_is_never_rounded(text):
+    with pytest.raises(InvalidRequest, match=f"--max-tiles: got '{text}', wanted a whole number"):
+        parse_count(text, "--max-tiles")

@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from services.common.candidate import parse_blocks
 from services.common.codec import from_jsonable
 from services.common.errors import InvalidRequest
 from services.common.network_json import network_from_json, network_key
 from services.hw_oracle.types import ChipConfig
 from services.searcher.figures import accuracy_figure, energy_figure, latency_figure
-from services.searcher.report import reading_notes, write_report
+from services.searcher.report import over_limits, reading_notes, write_report
 from services.searcher.types import Proposal, TrialState
 from tests.searcher.conftest import FAILED
 
@@ -102,12 +103,24 @@ def test_a_ratio_that_rewards_the_cheapest_network_is_noted(searched):
     assert reading_notes(replace(status, best=best), [cheap, best]) == ()
 
 
+def test_an_enqueued_network_that_was_over_a_limit_is_noted(searched):
+    status, trials = searched
+    over, evaluated, waiting = (status.config.space.candidate(parse_blocks(text)) for text in (
+        "RES32-RES32-RES32", str(trials[3].candidate), "VGG8-VGG8-RES8"
+    ))  # fmt: skip
+    config = replace(status.config, enqueued=(over, evaluated, waiting))
+    assert over_limits(config, trials[:2]) == ["RES32-RES32-RES32", str(evaluated)]
+    assert over_limits(config, trials[:4]) == ["RES32-RES32-RES32", "VGG8-VGG8-RES8"]
+    note = reading_notes(replace(status, config=config), trials[:4])[0]
+    assert note == "enqueued, but over a limit, and so not evaluated: RES32-RES32-RES32, VGG8-VGG8-RES8"
+
+
 @pytest.mark.parametrize("draw", [accuracy_figure, latency_figure, energy_figure])
 def test_a_figure_says_what_it_shows_of_which_study(searched, draw):
     axes = draw(*searched).axes[0]
     assert axes.get_title(loc="left")
     (about, label) = (text.get_text() for text in axes.texts)
-    assert about == "study test · digits · objective accuracy/latency · n = 11 and 1 failed"
+    assert about == "study test · digits · objective accuracy/latency · n\u00a0=\u00a011 and 1 failed"
     assert label.startswith(str(searched[0].best.candidate))
     assert axes.get_xlabel()
     assert axes.get_ylabel() == "validation accuracy (%), ± 1 standard error"
