@@ -1,4 +1,4 @@
-"""What every trainer does, wherever it trains: waiting, request ids, the cache, artifacts, lost workers.
+"""What every trainer does, wherever it trains: request ids, the cache, artifacts, what is asked of workers.
 
 Callers may be many threads; `evaluate` blocks until its result is there. As many trainings run at once as
 there are slots, the other callers wait.
@@ -6,29 +6,25 @@ there are slots, the other callers wait.
 
 from __future__ import annotations
 
-import threading
-import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from importlib.metadata import version
-from typing import Any, Literal, TypedDict, Unpack, cast
+from typing import TypedDict, Unpack, cast
 from uuid import uuid4
 
 import services
-from services.common.closing import Closing
-from services.common.errors import Cancelled, EvaluationCancelled, TrainingFailed, Unavailable
+from services.common.errors import Cancelled, EvaluationCancelled, Unavailable
 from services.trainer.analog_types import AnalogReport, ChipDraw, OnChipReport, OnChipRequest
 from services.trainer.artifacts import Artifacts
 from services.trainer.batch import AHEAD, OnBatchEpoch, Outcome, run_batch
 from services.trainer.cache import ResultCache
 from services.trainer.callers import Caller, OnDraw, OnEpoch, OnQueued
-from services.trainer.data import Dataset, Registry
+from services.trainer.data import Registry
 from services.trainer.identity import Identity, identify
-from services.trainer.jobs import ChipJob, Item, Job, OutOfMemory, Result, TrainJob, WorkerLost
+from services.trainer.jobs import ChipJob, Item, TrainJob
 from services.trainer.requests import Evaluations
-from services.trainer.slots import Slots
+from services.trainer.running import Ended, JobRunner
 from services.trainer.types import (
     AccuracyReport,
     Checkpoint,
@@ -41,31 +37,6 @@ from services.trainer.types import (
 )
 
 QUEUE_LIMIT = 1024
-ATTEMPTS = 3
-"""How often a job is started when it may be what breaks its workers."""
-
-MACHINES = 4
-"""Machines that may go away under a job for each of these attempts: it seldom is what broke them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """One job that ended, for metrics; answers from memory or cache are none.
-
-    Parameters
-    ----------
-    job : {"training", "chips"}
-    outcome : {"complete", "failed", "cancelled"}
-    wall_s : float
-        From the moment a slot was free.
-    images : int
-        Training images passed, over all epochs that were told.
-    """
-
-    job: Literal["training", "chips"]
-    outcome: Literal["complete", "failed", "cancelled"]
-    wall_s: float
-    images: int
 
 
 class Options(TypedDict, total=False):
@@ -80,7 +51,7 @@ class Options(TypedDict, total=False):
     on_cached: Callable[[bool], None]
 
 
-class Evaluator(Closing, ABC):
+class Evaluator(JobRunner):
     """Trains candidates and reports their accuracy.
 
     Parameters
@@ -105,30 +76,14 @@ class Evaluator(Closing, ABC):
     threads = 1
 
     def __init__(self, **options: Unpack[Options]) -> None:
+        limits = options.get("queue_limit", QUEUE_LIMIT), options.get("timeout_s")
+        super().__init__(*limits, options.get("on_end", _ignore))
         self._datasets = options.get("datasets") or Registry()
         self._artifacts = options.get("artifacts") or Artifacts()
         self._cache = options.get("cache")
-        self._timeout_s = options.get("timeout_s")
-        self._on_end: Callable[[Ended], None] = options.get("on_end", _ignore)
         self._on_cached: Callable[[bool], None] = options.get("on_cached", _ignore)
-        self._slots: Slots[Any] = Slots(options.get("queue_limit", QUEUE_LIMIT))
         self._evaluations = Evaluations()
         self._closed = False
-
-    @property
-    def slots(self) -> int:
-        """Trainings that can run at once."""
-        return self._slots.size
-
-    @property
-    def busy_slots(self) -> int:
-        """Slots that train now."""
-        return len(self._slots.busy)
-
-    @property
-    def queue_length(self) -> int:
-        """Callers that wait for a slot."""
-        return self._slots.queue_length
 
     def evaluate(
         self,
@@ -236,7 +191,9 @@ class Evaluator(Closing, ABC):
             return ChipJob(name=uuid4().hex, request=request, weights=weights)
 
         with self._evaluations.registered(evaluation, caller):
-            analog = cast("AnalogReport", self._do(job, evaluation.dataset, caller, hear))
+            analog = cast(
+                "AnalogReport", self._do(job, self._datasets.load(evaluation.dataset), caller, hear)
+            )
         return OnChipReport(accuracy=report, analog=analog)
 
     def evaluate_batch(
@@ -284,20 +241,6 @@ class Evaluator(Closing, ABC):
         if self._cache is not None:
             self._cache.close()
         self._artifacts.close()
-
-    @abstractmethod
-    def _run(self, worker: Any, job: Job, dataset: Dataset) -> Generator[Item]:
-        """Do a job on a worker, which is free again once this is closed; ends with the job's result.
-
-        Raises
-        ------
-        WorkerLost
-            The job is to be given to another worker.
-        """
-
-    @abstractmethod
-    def _interrupt(self, worker: Any, job: str) -> None:
-        """Make the job of that name end soon with Cancelled; from any thread, and without waiting."""
 
     @abstractmethod
     def _nodes(self) -> tuple[NodeInfo, ...]:
@@ -363,82 +306,7 @@ class Evaluator(Closing, ABC):
                 case Weights():
                     self._artifacts.put_weights(identity.evaluation, item.data)
 
-        return cast("AccuracyReport", self._do(job, request.dataset, caller, hear))
-
-    def _do(
-        self, make: Callable[[], Job], dataset: str, caller: Caller, hear: Callable[[Item], None]
-    ) -> Result:
-        """Do a job on one worker after the other until none is lost; `make` makes it for each of them."""
-        outcome: Literal["complete", "failed", "cancelled"] = "cancelled"
-        begun: float | None = None
-        epochs = lost_workers = 0
-        broken, out_of_memory = 0.0, False
-        data = self._datasets.load(dataset)
-        job = make()
-        try:
-            with self._limited(job, caller) as begin_to_count:
-                while broken < ATTEMPTS:
-                    with self._slots.take(caller, again=begun is not None) as worker:
-                        if begun is None:
-                            begun = time.monotonic()
-                            begin_to_count()
-                        try:
-                            for item in self._items(worker, job, data, caller):
-                                if isinstance(item, EpochReport):
-                                    epochs = max(epochs, item.epoch)
-                                if isinstance(item, Result):
-                                    if isinstance(item, AccuracyReport):
-                                        epochs -= item.resumed_epochs
-                                    outcome = "complete"
-                                    return item
-                                hear(item)
-                        except WorkerLost as lost:
-                            lost_workers += lost.blames_job or lost.took_machine
-                            broken += 1 if lost.blames_job else lost.took_machine / MACHINES
-                            out_of_memory |= lost.out_of_memory
-                    job = make()  # there may be more to go on from
-                if out_of_memory:
-                    raise OutOfMemory.told_of(job)
-                raise TrainingFailed(
-                    f"{job} broke {lost_workers} workers; it may need more memory than they have"
-                )
-        except EvaluationCancelled:
-            raise
-        except TrainingFailed:
-            outcome = "failed"
-            raise
-        finally:
-            if begun is not None:
-                seconds = time.monotonic() - begun
-                images = epochs * data.info.train_images
-                self._on_end(Ended(job=job.kind, outcome=outcome, wall_s=seconds, images=images))
-
-    def _items(self, worker: Any, job: Job, data: Dataset, caller: Caller) -> Iterator[Item]:
-        """Give what a worker gives while it does a job; the caller may stop it."""
-        try:
-            with (
-                caller.stopping(lambda: self._interrupt(worker, job.name)),
-                closing(self._run(worker, job, data)) as items,
-            ):
-                yield from items
-        except (Cancelled, WorkerLost):
-            caller.check()  # why it was cancelled, or its worker killed
-            raise
-        raise AssertionError("a job ends with its result")
-
-    @contextmanager
-    def _limited(self, job: Job, caller: Caller) -> Iterator[Callable[[], None]]:
-        """Stop the caller when its job takes too long, from when what this gives is called."""
-        if self._timeout_s is None:
-            yield lambda: None
-            return
-        text = f"{job} took more than the {self._timeout_s:g} s that it may take"
-        timer = threading.Timer(self._timeout_s, caller.stop, (TrainingFailed(text),))
-        timer.daemon = True
-        try:
-            yield timer.start
-        finally:
-            timer.cancel()
+        return cast("AccuracyReport", self._do(job, self._datasets.load(request.dataset), caller, hear))
 
 
 def _ignore(_: object) -> None:

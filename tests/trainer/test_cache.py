@@ -11,9 +11,9 @@ from services.common.errors import InvalidRequest
 from services.searcher.store import Store
 from services.trainer.artifacts import Artifacts
 from services.trainer.cache import ResultCache
-from services.trainer.evaluator import Ended
 from services.trainer.identity import identify
 from services.trainer.inline import InlineTrainer
+from services.trainer.running import Ended
 from services.trainer.types import DatasetInfo, Precision, Schedule, TrainRecipe
 from tests.postgres import Postgres
 from tests.trainer.evaluators import request

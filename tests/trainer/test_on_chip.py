@@ -21,8 +21,9 @@ from services.trainer.cache import ResultCache
 from services.trainer.client import Trainer
 from services.trainer.convert import request_to_pb
 from services.trainer.data import load_dataset
-from services.trainer.evaluator import Ended, Evaluator
+from services.trainer.evaluator import Evaluator
 from services.trainer.inline import InlineTrainer
+from services.trainer.running import Ended
 from services.trainer.server import trainer_server
 from services.trainer.types import EpochReport
 from tests.trainer.evaluators import request

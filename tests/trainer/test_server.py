@@ -16,9 +16,9 @@ from services.common.pb.imcnas.v1 import candidate_pb2, trainer_pb2_grpc
 from services.common.pb.imcnas.v1 import trainer_pb2 as pb
 from services.common.settings import TrainerSettings
 from services.trainer import server
-from services.trainer.evaluator import Ended
 from services.trainer.jobs import Item, TrainJob
 from services.trainer.metrics import TrainerMetrics
+from services.trainer.running import Ended
 from services.trainer.server import trainer_server
 from tests.trainer.evaluators import Scripted
 
