@@ -14,7 +14,7 @@ from typing import TypedDict, Unpack, cast
 from uuid import uuid4
 
 import services
-from services.common.errors import Cancelled, EvaluationCancelled, Unavailable
+from services.common.errors import Cancelled, EvaluationCancelled, NotPossible, Violation
 from services.trainer.analog_types import AnalogReport, ChipDraw, OnChipReport, OnChipRequest
 from services.trainer.artifacts import Artifacts
 from services.trainer.batch import AHEAD, OnBatchEpoch, Outcome, run_batch
@@ -83,7 +83,6 @@ class Evaluator(JobRunner):
         self._cache = options.get("cache")
         self._on_cached: Callable[[bool], None] = options.get("on_cached", _ignore)
         self._evaluations = Evaluations()
-        self._closed = False
 
     def evaluate(
         self,
@@ -119,14 +118,9 @@ class Evaluator(JobRunner):
         Unavailable
             The trainer is closed, or has no worker to train on.
         """
-        identity = self._identify(request)
-        if self._closed:
-            raise Unavailable("the trainer is closed")
         caller = Caller(on_epoch, on_queued)
-        content = (identity, request.keep_weights, request.judge_test, request.stop_below_frac)
-        return self._evaluations.run(
-            request, content, caller, lambda tell: self._evaluate(request, identity, caller, tell)
-        )
+        with self._evaluations.registered(request, caller):
+            return self._ask(request, self._identify(request), caller)
 
     def cancel(self, request_id: str) -> bool:
         """Stop an evaluation: EvaluationCancelled for whoever waits for it; False if nobody does."""
@@ -141,16 +135,18 @@ class Evaluator(JobRunner):
         ------
         ImcnasError
             As `evaluate`.
-        Unavailable
+        NotPossible
             They could not be kept: the artifact folder is full or cannot be written to.
         """
-        identity = self._identify(request)
-        kept = self._artifacts.weights(identity.evaluation)
-        if kept is None:
-            _, kept = self._learn(
-                replace(request, keep_weights=True, stop_below_frac=None), identity, on_epoch, None
-            )
-        return kept
+        caller = Caller(on_epoch)
+        with self._evaluations.registered(request, caller):
+            identity = self._identify(request)
+            kept = self._artifacts.weights(identity.evaluation)
+            if kept is None:
+                # Without its id, of which a result without weights may be remembered.
+                asked = replace(request, request_id="", keep_weights=True, stop_below_frac=None)
+                _, kept = self._learn(asked, identity, caller)
+            return kept
 
     def evaluate_on_chip(
         self,
@@ -175,25 +171,24 @@ class Evaluator(JobRunner):
             As `evaluate`; `cancel` ends this, too.
         InvalidRequest
             The network does not fit the chip.
-        Unavailable
+        NotPossible
             The weights could not be kept.
         """
         evaluation = replace(request.evaluation, keep_weights=True, stop_below_frac=None)
-        identity = self._identify(evaluation)
-        report, weights = self._learn(evaluation, identity, on_epoch, on_queued)
-        caller = Caller(on_queued=on_queued)
+        caller = Caller(on_epoch, on_queued)
 
         def hear(item: Item) -> None:
             if isinstance(item, ChipDraw) and on_draw is not None:
                 on_draw(item)
 
-        def job() -> ChipJob:
-            return ChipJob(name=uuid4().hex, request=request, weights=weights)
-
         with self._evaluations.registered(evaluation, caller):
-            analog = cast(
-                "AnalogReport", self._do(job, self._datasets.load(evaluation.dataset), caller, hear)
-            )
+            report, weights = self._learn(evaluation, self._identify(evaluation), caller)
+
+            def job() -> ChipJob:
+                return ChipJob(name=uuid4().hex, request=request, weights=weights)
+
+            data = self._datasets.load(evaluation.dataset)
+            analog = cast("AnalogReport", self._do(job, data, caller, hear))
         return OnChipReport(accuracy=report, analog=analog)
 
     def evaluate_batch(
@@ -236,8 +231,7 @@ class Evaluator(JobRunner):
 
     def close(self) -> None:
         """Stop: trainings end as soon as they can, every waiting caller gets Cancelled. Twice is once."""
-        self._closed = True
-        self._evaluations.stop(Cancelled("the trainer was closed before this evaluation ended"))
+        self._evaluations.close(Cancelled("the trainer was closed before this evaluation ended"))
         if self._cache is not None:
             self._cache.close()
         self._artifacts.close()
@@ -253,18 +247,34 @@ class Evaluator(JobRunner):
         """Name an evaluation; what is wrong with it is refused before anything waits."""
         return identify(request, self._datasets.load(request.dataset).info, self.device, self.threads)
 
+    def _ask(self, request: EvaluationRequest, identity: Identity, caller: Caller) -> AccuracyReport:
+        """Give the result of a request, from memory, the cache, or a training."""
+        content = (identity, request.keep_weights, request.judge_test, request.stop_below_frac)
+        return self._evaluations.run(
+            request,
+            content,
+            caller,
+            lambda tell: self._evaluate(request, identity, caller, tell),
+            lambda report: self._is_whole(report, request, identity),
+        )
+
+    def _is_whole(self, report: AccuracyReport, request: EvaluationRequest, identity: Identity) -> bool:
+        """Whether what belongs to a known result is there: weights may have made room for others since."""
+        if not request.keep_weights or report.stopped_early:
+            return True
+        return self._artifacts.has_weights(identity.evaluation)
+
     def _learn(
-        self,
-        request: EvaluationRequest,
-        identity: Identity,
-        on_epoch: OnEpoch | None,
-        on_queued: OnQueued | None,
+        self, request: EvaluationRequest, identity: Identity, caller: Caller
     ) -> tuple[AccuracyReport, bytes]:
         """Train, unless that is known, and give the weights, which the request keeps."""
-        report = self.evaluate(request, on_epoch, on_queued)
+        report = self._ask(request, identity, caller)
         weights = self._artifacts.weights(identity.evaluation)
         if weights is None:
-            raise Unavailable(f"the weights could not be kept in {self._artifacts.folder}")
+            caller.check()  # the trainer was closed meanwhile
+            # No Unavailable: clients would ask, and have it trained, again and again.
+            text = "the weights could not be kept, and the trainer's log says why; make room for them"
+            raise NotPossible.of(Violation("artifacts", text))
         return report, weights
 
     def _evaluate(
@@ -284,8 +294,7 @@ class Evaluator(JobRunner):
         if self._cache is None:
             return None
         report = self._cache.find(identity, request)
-        kept = report is None or report.stopped_early or self._artifacts.weights(identity.evaluation)
-        if request.keep_weights and not kept:
+        if report is not None and not self._is_whole(report, request, identity):
             report = None
         self._on_cached(report is not None)
         return report

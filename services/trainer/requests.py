@@ -7,7 +7,14 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
-from services.common.errors import EvaluationCancelled, ImcnasError, InvalidRequest, TrainingFailed, Violation
+from services.common.errors import (
+    EvaluationCancelled,
+    ImcnasError,
+    InvalidRequest,
+    TrainingFailed,
+    Unavailable,
+    Violation,
+)
 from services.trainer.callers import Caller
 from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest
 
@@ -36,9 +43,15 @@ class Evaluations:
         self._asked: dict[str, EvaluationRequest] = {}
         self._reports: dict[str, AccuracyReport] = {}
         self._finished: deque[str] = deque()
+        self._closed = False
 
     def run(
-        self, request: EvaluationRequest, content: Hashable, caller: Caller, train: Train
+        self,
+        request: EvaluationRequest,
+        content: Hashable,
+        caller: Caller,
+        train: Train,
+        is_whole: Callable[[AccuracyReport], bool] = lambda report: True,
     ) -> AccuracyReport:
         """Give the result of this request, training only if nobody has or is.
 
@@ -48,24 +61,23 @@ class Evaluations:
         content : hashable
             Equal for requests of one training.
         caller : Caller
+            `registered` for this request, or one of the same id.
         train : callable
             Called if this caller is the one to train.
-
-        Raises
-        ------
-        InvalidRequest
-            The request's id was given before with other content.
+        is_whole : callable
+            Whether a result that is remembered is enough; otherwise it is trained again.
         """
-        with self.registered(request, caller):
-            report = self._reports.get(request.request_id)
-            if report is not None:
-                for epoch in report.epochs:
-                    caller.epoch(epoch)
-            while report is None:
-                run, first = self._find(content)
-                report = self._lead(content, run, caller, train) if first else run.follow(caller)
-            self._remember(request.request_id, report)
-            return report
+        report = self._reports.get(request.request_id)
+        if report is not None and not is_whole(report):
+            report = None
+        if report is not None:
+            for epoch in report.epochs:
+                caller.epoch(epoch)
+        while report is None:
+            run, first = self._find(content)
+            report = self._lead(content, run, caller, train) if first else run.follow(caller)
+        self._remember(request.request_id, report)
+        return report
 
     def cancel(self, request_id: str, error: ImcnasError) -> bool:
         """Raise `error` in whoever waits for an id; False if nobody does."""
@@ -75,24 +87,29 @@ class Evaluations:
             caller.stop(error)
         return bool(callers)
 
-    def stop(self, error: ImcnasError) -> None:
-        """Raise `error` in everybody who waits."""
+    def close(self, error: ImcnasError) -> None:
+        """Raise `error` in everybody who waits, and Unavailable for whoever comes later."""
         with self._lock:
+            self._closed = True
             callers = [caller for waiting in self._callers.values() for caller in waiting]
         for caller in callers:
             caller.stop(error)
 
     @contextmanager
     def registered(self, request: EvaluationRequest, caller: Caller) -> Iterator[None]:
-        """Let `cancel` and `stop` reach a caller meanwhile.
+        """Let `cancel` and `close` reach a caller meanwhile.
 
         Raises
         ------
         InvalidRequest
             The request's id was given before with other content.
+        Unavailable
+            This was closed.
         """
         name = request.request_id
         with self._lock:
+            if self._closed:
+                raise Unavailable("the trainer is closed")
             if name and self._asked.setdefault(name, request) != request:
                 text = f"{name!r} was used for another evaluation; give each evaluation its own id"
                 raise InvalidRequest.of(Violation("request_id", text))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from services.common.closing import Closing
-from services.common.errors import Cancelled, EvaluationCancelled, TrainingFailed
+from services.common.errors import Cancelled, EvaluationCancelled, InvalidInput, TrainingFailed
 from services.trainer.callers import Caller
 from services.trainer.data import Dataset
 from services.trainer.jobs import Item, Job, OutOfMemory, Result, WorkerLost
@@ -99,29 +99,30 @@ class JobRunner(Closing, ABC):
         begun: float | None = None
         epochs = lost_workers = 0
         broken, out_of_memory = 0.0, False
-        job = make()
+        job: Job | None = None
         try:
-            with self._limited(job, caller) as begin_to_count:
-                while broken < ATTEMPTS:
-                    with self._slots.take(caller, again=begun is not None) as worker:
+            with self._limited(caller) as begin_to_count:
+                while job is None or broken < ATTEMPTS:
+                    with self._slots.take(caller, again=job is not None) as worker:
+                        job = make()  # not before: others may have left more to go on from meanwhile
                         if begun is None:
                             begun = time.monotonic()
-                            begin_to_count()
+                            begin_to_count(job)
                         try:
-                            for item in self._items(worker, job, data, caller):
-                                if isinstance(item, EpochReport):
-                                    epochs = max(epochs, item.epoch)
-                                if isinstance(item, Result):
-                                    if isinstance(item, AccuracyReport):
-                                        epochs -= item.resumed_epochs
-                                    outcome = "complete"
-                                    return item
-                                hear(item)
+                            with closing(self._items(worker, job, data, caller)) as items:
+                                for item in items:
+                                    if isinstance(item, EpochReport):
+                                        epochs = max(epochs, item.epoch)
+                                    if isinstance(item, Result):
+                                        if isinstance(item, AccuracyReport):
+                                            epochs -= item.resumed_epochs
+                                        outcome = "complete"
+                                        return item
+                                    hear(item)
                         except WorkerLost as lost:
                             lost_workers += lost.blames_job or lost.took_machine
                             broken += 1 if lost.blames_job else lost.took_machine / MACHINES
                             out_of_memory |= lost.out_of_memory
-                    job = make()  # there may be more to go on from
                 if out_of_memory:
                     raise OutOfMemory.told_of(job)
                 raise TrainingFailed(
@@ -129,16 +130,16 @@ class JobRunner(Closing, ABC):
                 )
         except EvaluationCancelled:
             raise
-        except TrainingFailed:
+        except (TrainingFailed, InvalidInput):
             outcome = "failed"
             raise
         finally:
-            if begun is not None:
+            if job is not None and begun is not None:
                 seconds = time.monotonic() - begun
                 images = epochs * data.info.train_images
                 self._on_end(Ended(job=job.kind, outcome=outcome, wall_s=seconds, images=images))
 
-    def _items(self, worker: Any, job: Job, data: Dataset, caller: Caller) -> Iterator[Item]:
+    def _items(self, worker: Any, job: Job, data: Dataset, caller: Caller) -> Generator[Item]:
         """Give what a worker gives while it does a job; the caller may stop it."""
         try:
             with (
@@ -152,15 +153,19 @@ class JobRunner(Closing, ABC):
         raise AssertionError("a job ends with its result")
 
     @contextmanager
-    def _limited(self, job: Job, caller: Caller) -> Iterator[Callable[[], None]]:
-        """Stop the caller when its job takes too long, from when what this gives is called."""
-        if self._timeout_s is None:
-            yield lambda: None
-            return
-        text = f"{job} took more than the {self._timeout_s:g} s that it may take"
-        timer = threading.Timer(self._timeout_s, caller.stop, (TrainingFailed(text),))
-        timer.daemon = True
+    def _limited(self, caller: Caller) -> Iterator[Callable[[Job], None]]:
+        """Stop the caller when its job takes too long, from when what this gives is called with it."""
+        timers: list[threading.Timer] = []
+
+        def begin(job: Job) -> None:
+            if self._timeout_s is not None:
+                text = f"{job} took more than the {self._timeout_s:g} s that it may take"
+                timers.append(threading.Timer(self._timeout_s, caller.stop, (TrainingFailed(text),)))
+                timers[0].daemon = True
+                timers[0].start()
+
         try:
-            yield timer.start
+            yield begin
         finally:
-            timer.cancel()
+            for timer in timers:
+                timer.cancel()

@@ -106,13 +106,17 @@ def test_it_can_be_cancelled_while_the_network_learns_its_chip(
     trainer: Evaluator | Trainer, core: Core
 ) -> None:
     id_ = f"stop {type(trainer).__name__}"
+    core.evaluate_on_chip(chips())  # so that its training is known
+    core.ended.clear()
     asked = chips(evaluation=request(request_id=id_), fine_tune_epochs=1000)
     with ThreadPoolExecutor() as threads:
         waiting = threads.submit(trainer.evaluate_on_chip, asked)
-        while not core.cancel(id_):
+        while not core.busy_slots:
             assert not waiting.done()
+        assert core.cancel(id_)
         with pytest.raises(EvaluationCancelled, match=id_):
             waiting.result(30)
+    assert [(ended.job, ended.outcome) for ended in core.ended] == [("chips", "cancelled")]
     assert trainer.evaluate_on_chip(chips()).analog.images == 60  # the worker lives
 
 

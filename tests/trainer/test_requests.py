@@ -55,7 +55,9 @@ def run(
 ) -> AccuracyReport:
     """Ask as an evaluator does; without a content, of this request's id alone."""
     content = content or asked.request_id or object()
-    return memory.run(asked, content, Caller(on_epoch), lambda tell: train(asked, tell))
+    caller = Caller(on_epoch)
+    with memory.registered(asked, caller):
+        return memory.run(asked, content, caller, lambda tell: train(asked, tell))
 
 
 def ignore(epoch: EpochReport) -> None:
