@@ -29,7 +29,7 @@ def judge_on_chips(
     dataset : Dataset
         That it was trained on.
     stop : callable
-        Asked before every chip, and every step of fine-tuning, whether to end with Cancelled.
+        Asked after every chip, and before every step of fine-tuning, whether to end with Cancelled.
 
     Raises
     ------
