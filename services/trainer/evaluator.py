@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import TypedDict, Unpack, cast
 from uuid import uuid4
 
@@ -209,6 +210,11 @@ class Evaluator(JobRunner):
             There are more than 1,000.
         """
         return run_batch(self.evaluate, requests, self.slots + AHEAD, on_epoch)
+
+    @property
+    def data_folder(self) -> Path | None:
+        """Where files of data sets are, if anywhere."""
+        return self._datasets.folder
 
     def dataset(self, name: str) -> DatasetInfo:
         """Describe a data set; NotFound if there is none of that name, InvalidDataset if it is damaged."""
