@@ -33,10 +33,12 @@ class Evaluations:
     ----------
     limit : int
         Results remembered by id; the oldest is forgotten first.
+    epoch_limit : int
+        Epochs of all of these together, some 200 bytes each; the newest result may exceed it alone.
     """
 
-    def __init__(self, limit: int = 10_000) -> None:
-        self._limit = limit
+    def __init__(self, limit: int = 10_000, epoch_limit: int = 500_000) -> None:
+        self._limit, self._epoch_limit, self._epochs = limit, epoch_limit, 0
         self._lock = threading.Lock()
         self._runs: dict[Hashable, _Run] = {}
         self._callers: defaultdict[str, list[Caller]] = defaultdict(list)
@@ -129,9 +131,12 @@ class Evaluations:
             if name and name not in self._reports:
                 self._reports[name] = report
                 self._finished.append(name)
-                if len(self._finished) > self._limit:
+                self._epochs += len(report.epochs)
+                while len(self._finished) > self._limit or self._epochs > self._epoch_limit:
+                    if len(self._finished) == 1:
+                        break
                     oldest = self._finished.popleft()
-                    del self._reports[oldest]
+                    self._epochs -= len(self._reports.pop(oldest).epochs)
                     if oldest not in self._callers:
                         del self._asked[oldest]
 

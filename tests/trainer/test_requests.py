@@ -114,8 +114,9 @@ def test_an_id_used_for_another_evaluation_is_refused() -> None:
         run(memory, request("a", seed=1), ignore, train)
 
 
-def test_the_oldest_result_is_forgotten_first() -> None:
-    memory, train = Evaluations(limit=2), Trainings()
+@pytest.mark.parametrize("limits", [{"limit": 2}, {"epoch_limit": 5}])  # two epochs each
+def test_the_oldest_result_is_forgotten_first(limits: dict[str, int]) -> None:
+    memory, train = Evaluations(**limits), Trainings()
     train.go_on.set()
     for name in "abc":
         run(memory, request(name), ignore, train)
