@@ -109,7 +109,8 @@ class Artifacts(Closing):
         path = folder / name
         beside = path.with_name(f".{name}.{os.getpid()}.{threading.get_ident()}")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            if not self._is_temporary:  # which may have been removed just now, for good
+                folder.mkdir(parents=True, exist_ok=True)
             with beside.open("wb") as file:
                 file.write(data)
                 file.flush()
