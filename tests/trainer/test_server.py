@@ -63,6 +63,10 @@ def fields(error: Any) -> list[str]:
         (pb.TrainerServiceEvaluateRequest(candidate=CANDIDATE, recipe=pb.TrainRecipe(momentum=1.0)),
          "recipe.momentum"),
         (pb.TrainerServiceEvaluateRequest(candidate=CANDIDATE, recipe=pb.TrainRecipe(), seed=-1), "seed"),
+        (pb.TrainerServiceEvaluateRequest(candidate=CANDIDATE, recipe=pb.TrainRecipe(name="x" * 201)),
+         "recipe.name"),
+        (pb.TrainerServiceEvaluateRequest(candidate=CANDIDATE, recipe=pb.TrainRecipe(), request_id="x" * 201),
+         "request_id"),
     ],
 )  # fmt: skip
 def test_a_bad_request_is_an_invalid_argument_with_the_path_of_its_field(
