@@ -81,6 +81,13 @@ class Artifacts(Closing):
         folder = self.folder
         return folder is not None and os.path.isfile(folder / f"{evaluation}.{WEIGHTS}")
 
+    def drop_weights(self, evaluation: str) -> None:
+        """Keep the weights of an evaluation no longer."""
+        folder = self.folder
+        if folder is not None:
+            with contextlib.suppress(OSError):
+                (folder / f"{evaluation}.{WEIGHTS}").unlink(missing_ok=True)
+
     def put_checkpoint(self, trunk: str, epoch: int, data: bytes) -> None:
         """Keep what a trunk (its identity's name) had learnt after `epoch` epochs."""
         self._put(f"{trunk}.{epoch}.{TRUNK}", data)

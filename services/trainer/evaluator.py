@@ -6,6 +6,7 @@ there are slots, the other callers wait.
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -13,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypedDict, Unpack, cast
 from uuid import uuid4
+
+from safetensors import SafetensorError, deserialize
 
 import services
 from services.common.errors import Cancelled, EvaluationCancelled, NotPossible, Violation
@@ -36,6 +39,8 @@ from services.trainer.types import (
     TrainerInfo,
     Weights,
 )
+
+log = logging.getLogger(__name__)
 
 QUEUE_LIMIT = 1024
 
@@ -142,7 +147,7 @@ class Evaluator(JobRunner):
         caller = Caller(on_epoch)
         with self._evaluations.registered(request, caller):
             identity = self._identify(request)
-            kept = self._artifacts.weights(identity.evaluation)
+            kept = self._weights(identity)
             if kept is None:
                 # Without its id, of which a result without weights may be remembered.
                 asked = replace(request, request_id="", keep_weights=True, stop_below_frac=None)
@@ -270,12 +275,25 @@ class Evaluator(JobRunner):
             return True
         return self._artifacts.has_weights(identity.evaluation)
 
+    def _weights(self, identity: Identity) -> bytes | None:
+        """Give the weights of an evaluation, or None; a damaged file is as if it were not there."""
+        weights = self._artifacts.weights(identity.evaluation)
+        try:
+            if weights is not None:
+                deserialize(weights)  # type: ignore[no-untyped-call]
+        except SafetensorError as error:
+            log.warning("weights %s are damaged, and learnt again: %s", identity.evaluation, error)
+            self._artifacts.drop_weights(identity.evaluation)
+            return None
+        return weights
+
     def _learn(
         self, request: EvaluationRequest, identity: Identity, caller: Caller
     ) -> tuple[AccuracyReport, bytes]:
         """Train, unless that is known, and give the weights, which the request keeps."""
+        kept = self._weights(identity)  # before what is known is asked for: damaged ones are dropped here
         report = self._ask(request, identity, caller)
-        weights = self._artifacts.weights(identity.evaluation)
+        weights = kept or self._weights(identity)
         if weights is None:
             caller.check()  # the trainer was closed meanwhile
             # No Unavailable: clients would ask, and have it trained, again and again.

@@ -8,10 +8,13 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+import torch
+from safetensors.torch import load
 
 from services.common.errors import Cancelled, EvaluationCancelled, ImcnasError, InvalidRequest, NotPossible
 from services.trainer.analog_types import AnalogConfig, OnChipRequest
 from services.trainer.artifacts import Artifacts
+from services.trainer.cache import ResultCache
 from services.trainer.data import Dataset, Registry
 from services.trainer.evaluator import Evaluator
 from services.trainer.inline import InlineTrainer
@@ -64,6 +67,22 @@ def test_a_result_whose_weights_made_room_is_trained_again_where_they_are_wanted
         trainer.evaluate(asked)
         assert kept.exists()
     assert len(ended) == 2
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-100], lambda data: b"", lambda data: b"x" * 100])
+def test_damaged_weights_cost_a_training_and_no_more(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    asked, cache = request(), ResultCache(tmp_path / "results.sqlite")
+    with InlineTrainer(artifacts=Artifacts(tmp_path / "artifacts"), cache=cache) as trainer:
+        learnt = load(trainer.weights(asked))
+        [kept] = (tmp_path / "artifacts").iterdir()
+        kept.write_bytes(damage(kept.read_bytes()))
+        chips = OnChipRequest(evaluation=asked, draws=1, images=10)
+        assert trainer.evaluate_on_chip(chips).analog.images == 10
+        kept.write_bytes(damage(kept.read_bytes()))
+        again = load(trainer.weights(asked))
+    assert all(torch.equal(learnt[name], again[name]) for name in learnt)
 
 
 def test_weights_can_be_asked_for_by_an_id_that_did_not_keep_them() -> None:
