@@ -27,7 +27,7 @@ from services.trainer.callers import Caller, OnDraw, OnEpoch, OnQueued
 from services.trainer.data import Registry
 from services.trainer.identity import Identity, identify
 from services.trainer.jobs import ChipJob, Item, TrainJob
-from services.trainer.requests import Evaluations
+from services.trainer.requests import Evaluations, Judged
 from services.trainer.running import Ended, JobRunner
 from services.trainer.types import (
     AccuracyReport,
@@ -89,6 +89,7 @@ class Evaluator(JobRunner):
         self._cache = options.get("cache")
         self._on_cached: Callable[[bool], None] = options.get("on_cached", _ignore)
         self._evaluations = Evaluations()
+        self._judged = Judged()
 
     def evaluate(
         self,
@@ -193,8 +194,14 @@ class Evaluator(JobRunner):
             def job() -> ChipJob:
                 return ChipJob(name=uuid4().hex, request=request, weights=weights)
 
-            data = self._datasets.load(evaluation.dataset)
-            analog = cast("AnalogReport", self._do(job, data, caller, hear))
+            analog = self._judged.get(request)
+            if analog is None:
+                data = self._datasets.load(evaluation.dataset)
+                analog = cast("AnalogReport", self._do(job, data, caller, hear))
+                self._judged.put(request, analog)
+            else:
+                for draw in analog.chips():
+                    hear(draw)
         return OnChipReport(accuracy=report, analog=analog)
 
     def evaluate_batch(

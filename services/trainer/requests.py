@@ -15,6 +15,7 @@ from services.common.errors import (
     Unavailable,
     Violation,
 )
+from services.trainer.analog_types import AnalogReport, OnChipRequest
 from services.trainer.callers import Caller
 from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest
 
@@ -165,6 +166,34 @@ class Evaluations:
             with self._lock:
                 del self._runs[content]
             run.end(report, failure)
+
+
+class Judged:
+    """Remembers what the last request ids found on chips: a retry judges none again.
+
+    Parameters
+    ----------
+    limit : int
+        Reports remembered; the oldest is forgotten first.
+    """
+
+    def __init__(self, limit: int = 1000) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._reports: dict[OnChipRequest, AnalogReport] = {}
+
+    def get(self, request: OnChipRequest) -> AnalogReport | None:
+        """Give what this request found, or None."""
+        with self._lock:
+            return self._reports.get(request)
+
+    def put(self, request: OnChipRequest, report: AnalogReport) -> None:
+        """Remember what a request found, if it has an id."""
+        with self._lock:
+            if request.request_id:
+                self._reports[request] = report
+                if len(self._reports) > self._limit:
+                    del self._reports[next(iter(self._reports))]
 
 
 class _Run:

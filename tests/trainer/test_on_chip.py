@@ -92,6 +92,18 @@ def test_a_network_is_trained_once_for_all_its_chips(trainer: Evaluator | Traine
     assert [ended.job for ended in core.ended] == ["training", "chips", "chips", "chips"]
 
 
+def test_an_id_asked_again_judges_no_chip_again(trainer: Evaluator | Trainer, core: Core) -> None:
+    evaluation = request(seed=next(UNSEEN), request_id=f"again {type(trainer).__name__}")
+    asked = chips(evaluation=evaluation, exact_draws=1)
+    told: list[list[ChipDraw]] = [[], []]
+    first, again = (trainer.evaluate_on_chip(asked, on_draw=heard.append) for heard in told)
+    assert again == first
+    assert told[0] == told[1] == list(first.analog.chips())
+    assert [ended.job for ended in core.ended] == ["training", "chips"]
+    trainer.evaluate_on_chip(replace(asked, seed=1))
+    assert [ended.job for ended in core.ended] == ["training", "chips", "chips"]
+
+
 def test_it_is_what_the_weights_give_by_hand(core: Core) -> None:
     digits = load_dataset("digits")
     asked = chips(fine_tune_epochs=1, analog=AnalogConfig(stuck_on_frac=0.05))
