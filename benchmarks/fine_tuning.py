@@ -49,6 +49,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=20)
     options = parser.parse_args()
+    if options.seeds < 2:
+        parser.error("a standard error needs --seeds of 2 or more")
     torch.set_num_threads(1)
     dataset = load_dataset("digits-hard")
     print(f"Conditions: {conditions()}; {options.epochs} epochs, n = {options.seeds} seeds\n")

@@ -120,6 +120,8 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=40)
     parser.add_argument("--actors", type=int, default=1)
     options = parser.parse_args()
+    if options.turns < 2:
+        parser.error("quartiles need --turns of 2 or more")
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
     print(f"{conditions()}; n = {options.turns} turns after one more\n")

@@ -244,6 +244,15 @@ class AnalogReport:
     config: AnalogConfig
     seed: int
 
+    def chips(self) -> tuple[ChipDraw, ...]:
+        """Give each chip, in the order in which they were judged."""
+        return tuple(
+            ChipDraw(draw=draw, exact=accuracy is self.exact, accuracy_frac=share)
+            for accuracy in (self.folded, self.exact)
+            if accuracy is not None
+            for draw, share in enumerate(accuracy.draws_frac)
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChipDraw:

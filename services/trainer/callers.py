@@ -41,6 +41,7 @@ class Caller:
     def epoch(self, epoch: EpochReport) -> None:
         """Tell of an epoch, unless that number was told: a training that began again repeats itself."""
         self.check()
+        self._ahead = -1  # whoever waits again is told again
         if epoch.epoch > self._epoch:
             self._epoch = epoch.epoch
             if self._on_epoch is not None:

@@ -10,6 +10,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from services.common.candidate import Candidate
+from services.common.errors import InvalidRequest, Violation
+from services.common.layers import Shape
+from services.trainer.build import build_module
 from services.trainer.types import EpochReport
 
 
@@ -23,6 +27,24 @@ MODULE, MOMENTUM, GENERATOR = "module.", "momentum.", "generator."
 def pack_weights(module: nn.Module, **about: str) -> bytes:
     """Write a module's state, on the CPU, with what it is about as metadata."""
     return save({name: _plain(value) for name, value in module.state_dict().items()}, about)
+
+
+def learnt_module(candidate: Candidate, shape: Shape, classes: int, weights: bytes) -> nn.Module:
+    """Make the module of a candidate with weights as `Evaluator.weights` gives them, in evaluation mode.
+
+    Raises
+    ------
+    InvalidRequest
+        They are those of another candidate, or damaged.
+    """
+    with torch.device("meta"):  # no memory and no random draws: all of it is loaded
+        network = build_module(candidate, shape, classes)
+    try:
+        network.load_state_dict(load(weights), assign=True)
+    except (SafetensorError, RuntimeError) as error:
+        text = f"are not those of {candidate}: {str(error).splitlines()[0]}"
+        raise InvalidRequest.of(Violation("weights", text)) from error
+    return network.eval()
 
 
 def pack_checkpoint(

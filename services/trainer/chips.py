@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 
-from safetensors.torch import load
-
 from services.common.errors import Cancelled
 from services.trainer.analog.fine_tune import fine_tune
 from services.trainer.analog.report import judge
 from services.trainer.analog_types import AnalogReport, ChipDraw, OnChipRequest
-from services.trainer.build import build_module
+from services.trainer.checkpoint import learnt_module
 from services.trainer.data import Dataset
 
 
@@ -29,18 +27,17 @@ def judge_on_chips(
     dataset : Dataset
         That it was trained on.
     stop : callable
-        Asked before every chip, and every step of fine-tuning, whether to end with Cancelled.
+        Asked after every chip, and before every step of fine-tuning, whether to end with Cancelled.
 
     Raises
     ------
     InvalidRequest
-        The network does not fit the chip.
+        The network does not fit the chip, or these are no weights of this candidate.
     TrainingFailed
         Fine-tuning diverged.
     """
     info, candidate = dataset.info, request.evaluation.candidate
-    module = build_module(candidate, info.input_shape, info.classes)
-    module.load_state_dict(load(weights))
+    module = learnt_module(candidate, info.input_shape, info.classes, weights)
     if request.fine_tune_epochs:
         fine_tune(
             module, dataset, request.analog, epochs=request.fine_tune_epochs, seed=request.seed, stop=stop

@@ -1,4 +1,4 @@
-"""What every trainer does, wherever it trains: waiting, request ids, the cache, artifacts, lost workers.
+"""What every trainer does, wherever it trains: request ids, the cache, artifacts, what is asked of workers.
 
 Callers may be many threads; `evaluate` blocks until its result is there. As many trainings run at once as
 there are slots, the other callers wait.
@@ -6,29 +6,29 @@ there are slots, the other callers wait.
 
 from __future__ import annotations
 
-import threading
-import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+import logging
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from importlib.metadata import version
-from typing import Any, Literal, TypedDict, Unpack, cast
+from pathlib import Path
+from typing import TypedDict, Unpack, cast
 from uuid import uuid4
 
+from safetensors import SafetensorError, deserialize
+
 import services
-from services.common.closing import Closing
-from services.common.errors import Cancelled, EvaluationCancelled, TrainingFailed, Unavailable
+from services.common.errors import Cancelled, EvaluationCancelled, NotPossible, Violation
 from services.trainer.analog_types import AnalogReport, ChipDraw, OnChipReport, OnChipRequest
 from services.trainer.artifacts import Artifacts
 from services.trainer.batch import AHEAD, OnBatchEpoch, Outcome, run_batch
 from services.trainer.cache import ResultCache
 from services.trainer.callers import Caller, OnDraw, OnEpoch, OnQueued
-from services.trainer.data import Dataset, Registry
+from services.trainer.data import Registry
 from services.trainer.identity import Identity, identify
-from services.trainer.jobs import ChipJob, Item, Job, OutOfMemory, Result, TrainJob, WorkerLost
-from services.trainer.requests import Evaluations
-from services.trainer.slots import Slots
+from services.trainer.jobs import ChipJob, Item, TrainJob
+from services.trainer.requests import Evaluations, Judged
+from services.trainer.running import Ended, JobRunner
 from services.trainer.types import (
     AccuracyReport,
     Checkpoint,
@@ -40,32 +40,9 @@ from services.trainer.types import (
     Weights,
 )
 
+log = logging.getLogger(__name__)
+
 QUEUE_LIMIT = 1024
-ATTEMPTS = 3
-"""How often a job is started when it may be what breaks its workers."""
-
-MACHINES = 4
-"""Machines that may go away under a job for each of these attempts: it seldom is what broke them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """One job that ended, for metrics; answers from memory or cache are none.
-
-    Parameters
-    ----------
-    job : {"training", "chips"}
-    outcome : {"complete", "failed", "cancelled"}
-    wall_s : float
-        From the moment a slot was free.
-    images : int
-        Training images passed, over all epochs that were told.
-    """
-
-    job: Literal["training", "chips"]
-    outcome: Literal["complete", "failed", "cancelled"]
-    wall_s: float
-    images: int
 
 
 class Options(TypedDict, total=False):
@@ -80,7 +57,7 @@ class Options(TypedDict, total=False):
     on_cached: Callable[[bool], None]
 
 
-class Evaluator(Closing, ABC):
+class Evaluator(JobRunner):
     """Trains candidates and reports their accuracy.
 
     Parameters
@@ -105,30 +82,14 @@ class Evaluator(Closing, ABC):
     threads = 1
 
     def __init__(self, **options: Unpack[Options]) -> None:
+        limits = options.get("queue_limit", QUEUE_LIMIT), options.get("timeout_s")
+        super().__init__(*limits, options.get("on_end", _ignore))
         self._datasets = options.get("datasets") or Registry()
         self._artifacts = options.get("artifacts") or Artifacts()
         self._cache = options.get("cache")
-        self._timeout_s = options.get("timeout_s")
-        self._on_end: Callable[[Ended], None] = options.get("on_end", _ignore)
         self._on_cached: Callable[[bool], None] = options.get("on_cached", _ignore)
-        self._slots: Slots[Any] = Slots(options.get("queue_limit", QUEUE_LIMIT))
         self._evaluations = Evaluations()
-        self._closed = False
-
-    @property
-    def slots(self) -> int:
-        """Trainings that can run at once."""
-        return self._slots.size
-
-    @property
-    def busy_slots(self) -> int:
-        """Slots that train now."""
-        return len(self._slots.busy)
-
-    @property
-    def queue_length(self) -> int:
-        """Callers that wait for a slot."""
-        return self._slots.queue_length
+        self._judged = Judged()
 
     def evaluate(
         self,
@@ -164,14 +125,9 @@ class Evaluator(Closing, ABC):
         Unavailable
             The trainer is closed, or has no worker to train on.
         """
-        identity = self._identify(request)
-        if self._closed:
-            raise Unavailable("the trainer is closed")
         caller = Caller(on_epoch, on_queued)
-        content = (identity, request.keep_weights, request.judge_test, request.stop_below_frac)
-        return self._evaluations.run(
-            request, content, caller, lambda tell: self._evaluate(request, identity, caller, tell)
-        )
+        with self._evaluations.registered(request, caller):
+            return self._ask(request, self._identify(request), caller)
 
     def cancel(self, request_id: str) -> bool:
         """Stop an evaluation: EvaluationCancelled for whoever waits for it; False if nobody does."""
@@ -186,16 +142,18 @@ class Evaluator(Closing, ABC):
         ------
         ImcnasError
             As `evaluate`.
-        Unavailable
+        NotPossible
             They could not be kept: the artifact folder is full or cannot be written to.
         """
-        identity = self._identify(request)
-        kept = self._artifacts.weights(identity.evaluation)
-        if kept is None:
-            _, kept = self._learn(
-                replace(request, keep_weights=True, stop_below_frac=None), identity, on_epoch, None
-            )
-        return kept
+        caller = Caller(on_epoch)
+        with self._evaluations.registered(request, caller):
+            identity = self._identify(request)
+            kept = self._weights(identity)
+            if kept is None:
+                # Without its id, of which a result without weights may be remembered.
+                asked = replace(request, request_id="", keep_weights=True, stop_below_frac=None)
+                _, kept = self._learn(asked, identity, caller)
+            return kept
 
     def evaluate_on_chip(
         self,
@@ -220,23 +178,30 @@ class Evaluator(Closing, ABC):
             As `evaluate`; `cancel` ends this, too.
         InvalidRequest
             The network does not fit the chip.
-        Unavailable
+        NotPossible
             The weights could not be kept.
         """
         evaluation = replace(request.evaluation, keep_weights=True, stop_below_frac=None)
-        identity = self._identify(evaluation)
-        report, weights = self._learn(evaluation, identity, on_epoch, on_queued)
-        caller = Caller(on_queued=on_queued)
+        caller = Caller(on_epoch, on_queued)
 
         def hear(item: Item) -> None:
             if isinstance(item, ChipDraw) and on_draw is not None:
                 on_draw(item)
 
-        def job() -> ChipJob:
-            return ChipJob(name=uuid4().hex, request=request, weights=weights)
-
         with self._evaluations.registered(evaluation, caller):
-            analog = cast("AnalogReport", self._do(job, evaluation.dataset, caller, hear))
+            report, weights = self._learn(evaluation, self._identify(evaluation), caller)
+
+            def job() -> ChipJob:
+                return ChipJob(name=uuid4().hex, request=request, weights=weights)
+
+            analog = self._judged.get(request)
+            if analog is None:
+                data = self._datasets.load(evaluation.dataset)
+                analog = cast("AnalogReport", self._do(job, data, caller, hear))
+                self._judged.put(request, analog)
+            else:
+                for draw in analog.chips():
+                    hear(draw)
         return OnChipReport(accuracy=report, analog=analog)
 
     def evaluate_batch(
@@ -257,6 +222,11 @@ class Evaluator(Closing, ABC):
             There are more than 1,000.
         """
         return run_batch(self.evaluate, requests, self.slots + AHEAD, on_epoch)
+
+    @property
+    def data_folder(self) -> Path | None:
+        """Where files of data sets are, if anywhere."""
+        return self._datasets.folder
 
     def dataset(self, name: str) -> DatasetInfo:
         """Describe a data set; NotFound if there is none of that name, InvalidDataset if it is damaged."""
@@ -279,25 +249,10 @@ class Evaluator(Closing, ABC):
 
     def close(self) -> None:
         """Stop: trainings end as soon as they can, every waiting caller gets Cancelled. Twice is once."""
-        self._closed = True
-        self._evaluations.stop(Cancelled("the trainer was closed before this evaluation ended"))
+        self._evaluations.close(Cancelled("the trainer was closed before this evaluation ended"))
         if self._cache is not None:
             self._cache.close()
         self._artifacts.close()
-
-    @abstractmethod
-    def _run(self, worker: Any, job: Job, dataset: Dataset) -> Generator[Item]:
-        """Do a job on a worker, which is free again once this is closed; ends with the job's result.
-
-        Raises
-        ------
-        WorkerLost
-            The job is to be given to another worker.
-        """
-
-    @abstractmethod
-    def _interrupt(self, worker: Any, job: str) -> None:
-        """Make the job of that name end soon with Cancelled; from any thread, and without waiting."""
 
     @abstractmethod
     def _nodes(self) -> tuple[NodeInfo, ...]:
@@ -310,18 +265,47 @@ class Evaluator(Closing, ABC):
         """Name an evaluation; what is wrong with it is refused before anything waits."""
         return identify(request, self._datasets.load(request.dataset).info, self.device, self.threads)
 
+    def _ask(self, request: EvaluationRequest, identity: Identity, caller: Caller) -> AccuracyReport:
+        """Give the result of a request, from memory, the cache, or a training."""
+        content = (identity, request.keep_weights, request.judge_test, request.stop_below_frac)
+        return self._evaluations.run(
+            request,
+            content,
+            caller,
+            lambda tell: self._evaluate(request, identity, caller, tell),
+            lambda report: self._is_whole(report, request, identity),
+        )
+
+    def _is_whole(self, report: AccuracyReport, request: EvaluationRequest, identity: Identity) -> bool:
+        """Whether what belongs to a known result is there: weights may have made room for others since."""
+        if not request.keep_weights or report.stopped_early:
+            return True
+        return self._artifacts.has_weights(identity.evaluation)
+
+    def _weights(self, identity: Identity) -> bytes | None:
+        """Give the weights of an evaluation, or None; a damaged file is as if it were not there."""
+        weights = self._artifacts.weights(identity.evaluation)
+        try:
+            if weights is not None:
+                deserialize(weights)  # type: ignore[no-untyped-call]
+        except SafetensorError as error:
+            log.warning("weights %s are damaged, and learnt again: %s", identity.evaluation, error)
+            self._artifacts.drop_weights(identity.evaluation)
+            return None
+        return weights
+
     def _learn(
-        self,
-        request: EvaluationRequest,
-        identity: Identity,
-        on_epoch: OnEpoch | None,
-        on_queued: OnQueued | None,
+        self, request: EvaluationRequest, identity: Identity, caller: Caller
     ) -> tuple[AccuracyReport, bytes]:
         """Train, unless that is known, and give the weights, which the request keeps."""
-        report = self.evaluate(request, on_epoch, on_queued)
-        weights = self._artifacts.weights(identity.evaluation)
+        kept = self._weights(identity)  # before what is known is asked for: damaged ones are dropped here
+        report = self._ask(request, identity, caller)
+        weights = kept or self._weights(identity)
         if weights is None:
-            raise Unavailable(f"the weights could not be kept in {self._artifacts.folder}")
+            caller.check()  # the trainer was closed meanwhile
+            # No Unavailable: clients would ask, and have it trained, again and again.
+            text = "the weights could not be kept, and the trainer's log says why; make room for them"
+            raise NotPossible.of(Violation("artifacts", text))
         return report, weights
 
     def _evaluate(
@@ -341,8 +325,7 @@ class Evaluator(Closing, ABC):
         if self._cache is None:
             return None
         report = self._cache.find(identity, request)
-        kept = report is None or report.stopped_early or self._artifacts.weights(identity.evaluation)
-        if request.keep_weights and not kept:
+        if report is not None and not self._is_whole(report, request, identity):
             report = None
         self._on_cached(report is not None)
         return report
@@ -363,82 +346,7 @@ class Evaluator(Closing, ABC):
                 case Weights():
                     self._artifacts.put_weights(identity.evaluation, item.data)
 
-        return cast("AccuracyReport", self._do(job, request.dataset, caller, hear))
-
-    def _do(
-        self, make: Callable[[], Job], dataset: str, caller: Caller, hear: Callable[[Item], None]
-    ) -> Result:
-        """Do a job on one worker after the other until none is lost; `make` makes it for each of them."""
-        outcome: Literal["complete", "failed", "cancelled"] = "cancelled"
-        begun: float | None = None
-        epochs = lost_workers = 0
-        broken, out_of_memory = 0.0, False
-        data = self._datasets.load(dataset)
-        job = make()
-        try:
-            with self._limited(job, caller) as begin_to_count:
-                while broken < ATTEMPTS:
-                    with self._slots.take(caller, again=begun is not None) as worker:
-                        if begun is None:
-                            begun = time.monotonic()
-                            begin_to_count()
-                        try:
-                            for item in self._items(worker, job, data, caller):
-                                if isinstance(item, EpochReport):
-                                    epochs = max(epochs, item.epoch)
-                                if isinstance(item, Result):
-                                    if isinstance(item, AccuracyReport):
-                                        epochs -= item.resumed_epochs
-                                    outcome = "complete"
-                                    return item
-                                hear(item)
-                        except WorkerLost as lost:
-                            lost_workers += lost.blames_job or lost.took_machine
-                            broken += 1 if lost.blames_job else lost.took_machine / MACHINES
-                            out_of_memory |= lost.out_of_memory
-                    job = make()  # there may be more to go on from
-                if out_of_memory:
-                    raise OutOfMemory.told_of(job)
-                raise TrainingFailed(
-                    f"{job} broke {lost_workers} workers; it may need more memory than they have"
-                )
-        except EvaluationCancelled:
-            raise
-        except TrainingFailed:
-            outcome = "failed"
-            raise
-        finally:
-            if begun is not None:
-                seconds = time.monotonic() - begun
-                images = epochs * data.info.train_images
-                self._on_end(Ended(job=job.kind, outcome=outcome, wall_s=seconds, images=images))
-
-    def _items(self, worker: Any, job: Job, data: Dataset, caller: Caller) -> Iterator[Item]:
-        """Give what a worker gives while it does a job; the caller may stop it."""
-        try:
-            with (
-                caller.stopping(lambda: self._interrupt(worker, job.name)),
-                closing(self._run(worker, job, data)) as items,
-            ):
-                yield from items
-        except (Cancelled, WorkerLost):
-            caller.check()  # why it was cancelled, or its worker killed
-            raise
-        raise AssertionError("a job ends with its result")
-
-    @contextmanager
-    def _limited(self, job: Job, caller: Caller) -> Iterator[Callable[[], None]]:
-        """Stop the caller when its job takes too long, from when what this gives is called."""
-        if self._timeout_s is None:
-            yield lambda: None
-            return
-        text = f"{job} took more than the {self._timeout_s:g} s that it may take"
-        timer = threading.Timer(self._timeout_s, caller.stop, (TrainingFailed(text),))
-        timer.daemon = True
-        try:
-            yield timer.start
-        finally:
-            timer.cancel()
+        return cast("AccuracyReport", self._do(job, self._datasets.load(request.dataset), caller, hear))
 
 
 def _ignore(_: object) -> None:

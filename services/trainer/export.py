@@ -9,8 +9,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load
 from torch import Tensor, nn
 
 from services.common.candidate import Candidate
@@ -18,7 +16,7 @@ from services.common.codec import from_jsonable
 from services.common.errors import InvalidInput, InvalidRequest, NotFound, Violation
 from services.common.files import check_new_folder, new_folder
 from services.common.layers import Shape
-from services.trainer.build import build_module
+from services.trainer.checkpoint import learnt_module
 from services.trainer.data import Dataset
 from services.trainer.model_card import model_card
 from services.trainer.onnx_file import INPUT, OUTPUT, TOLERANCE, OnnxCheck, check_installed, write_onnx
@@ -168,24 +166,6 @@ def load_network(folder: Path | str) -> nn.Module:
         raise NotFound(f"{folder}: {text}", [Violation(str(folder), text)]) from None
     except (OSError, ValueError, KeyError, TypeError, InvalidInput) as error:
         raise InvalidRequest.of(Violation(str(folder), f"a file of it is damaged: {error}")) from error
-
-
-def learnt_module(candidate: Candidate, shape: Shape, classes: int, weights: bytes) -> nn.Module:
-    """Make the module of a candidate with weights as `Evaluator.weights` gives them, in evaluation mode.
-
-    Raises
-    ------
-    InvalidRequest
-        They are those of another candidate, or damaged.
-    """
-    with torch.device("meta"):  # no memory and no random draws: all of it is loaded
-        network = build_module(candidate, shape, classes)
-    try:
-        network.load_state_dict(load(weights), assign=True)
-    except (SafetensorError, RuntimeError) as error:
-        text = f"are not those of {candidate}: {str(error).splitlines()[0]}"
-        raise InvalidRequest.of(Violation("weights", text)) from error
-    return network.eval()
 
 
 def _numbers(values: tuple[float, ...]) -> str:

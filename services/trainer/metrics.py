@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from services.trainer.evaluator import Ended, Evaluator
+from services.trainer.evaluator import Evaluator
+from services.trainer.running import Ended
 
 _BUCKETS_S = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000)
 

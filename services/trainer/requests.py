@@ -7,7 +7,15 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
-from services.common.errors import EvaluationCancelled, ImcnasError, InvalidRequest, TrainingFailed, Violation
+from services.common.errors import (
+    EvaluationCancelled,
+    ImcnasError,
+    InvalidRequest,
+    TrainingFailed,
+    Unavailable,
+    Violation,
+)
+from services.trainer.analog_types import AnalogReport, OnChipRequest
 from services.trainer.callers import Caller
 from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest
 
@@ -26,19 +34,27 @@ class Evaluations:
     ----------
     limit : int
         Results remembered by id; the oldest is forgotten first.
+    epoch_limit : int
+        Epochs of all of these together, some 200 bytes each; the newest result may exceed it alone.
     """
 
-    def __init__(self, limit: int = 10_000) -> None:
-        self._limit = limit
+    def __init__(self, limit: int = 10_000, epoch_limit: int = 500_000) -> None:
+        self._limit, self._epoch_limit, self._epochs = limit, epoch_limit, 0
         self._lock = threading.Lock()
         self._runs: dict[Hashable, _Run] = {}
         self._callers: defaultdict[str, list[Caller]] = defaultdict(list)
         self._asked: dict[str, EvaluationRequest] = {}
         self._reports: dict[str, AccuracyReport] = {}
         self._finished: deque[str] = deque()
+        self._closed = False
 
     def run(
-        self, request: EvaluationRequest, content: Hashable, caller: Caller, train: Train
+        self,
+        request: EvaluationRequest,
+        content: Hashable,
+        caller: Caller,
+        train: Train,
+        is_whole: Callable[[AccuracyReport], bool] = lambda report: True,
     ) -> AccuracyReport:
         """Give the result of this request, training only if nobody has or is.
 
@@ -48,24 +64,23 @@ class Evaluations:
         content : hashable
             Equal for requests of one training.
         caller : Caller
+            `registered` for this request, or one of the same id.
         train : callable
             Called if this caller is the one to train.
-
-        Raises
-        ------
-        InvalidRequest
-            The request's id was given before with other content.
+        is_whole : callable
+            Whether a result that is remembered is enough; otherwise it is trained again.
         """
-        with self.registered(request, caller):
-            report = self._reports.get(request.request_id)
-            if report is not None:
-                for epoch in report.epochs:
-                    caller.epoch(epoch)
-            while report is None:
-                run, first = self._find(content)
-                report = self._lead(content, run, caller, train) if first else run.follow(caller)
-            self._remember(request.request_id, report)
-            return report
+        report = self._reports.get(request.request_id)
+        if report is not None and not is_whole(report):
+            report = None
+        if report is not None:
+            for epoch in report.epochs:
+                caller.epoch(epoch)
+        while report is None:
+            run, first = self._find(content)
+            report = self._lead(content, run, caller, train) if first else run.follow(caller)
+        self._remember(request.request_id, report)
+        return report
 
     def cancel(self, request_id: str, error: ImcnasError) -> bool:
         """Raise `error` in whoever waits for an id; False if nobody does."""
@@ -75,24 +90,29 @@ class Evaluations:
             caller.stop(error)
         return bool(callers)
 
-    def stop(self, error: ImcnasError) -> None:
-        """Raise `error` in everybody who waits."""
+    def close(self, error: ImcnasError) -> None:
+        """Raise `error` in everybody who waits, and Unavailable for whoever comes later."""
         with self._lock:
+            self._closed = True
             callers = [caller for waiting in self._callers.values() for caller in waiting]
         for caller in callers:
             caller.stop(error)
 
     @contextmanager
     def registered(self, request: EvaluationRequest, caller: Caller) -> Iterator[None]:
-        """Let `cancel` and `stop` reach a caller meanwhile.
+        """Let `cancel` and `close` reach a caller meanwhile.
 
         Raises
         ------
         InvalidRequest
             The request's id was given before with other content.
+        Unavailable
+            This was closed.
         """
         name = request.request_id
         with self._lock:
+            if self._closed:
+                raise Unavailable("the trainer is closed")
             if name and self._asked.setdefault(name, request) != request:
                 text = f"{name!r} was used for another evaluation; give each evaluation its own id"
                 raise InvalidRequest.of(Violation("request_id", text))
@@ -112,9 +132,12 @@ class Evaluations:
             if name and name not in self._reports:
                 self._reports[name] = report
                 self._finished.append(name)
-                if len(self._finished) > self._limit:
+                self._epochs += len(report.epochs)
+                while len(self._finished) > self._limit or self._epochs > self._epoch_limit:
+                    if len(self._finished) == 1:
+                        break
                     oldest = self._finished.popleft()
-                    del self._reports[oldest]
+                    self._epochs -= len(self._reports.pop(oldest).epochs)
                     if oldest not in self._callers:
                         del self._asked[oldest]
 
@@ -143,6 +166,34 @@ class Evaluations:
             with self._lock:
                 del self._runs[content]
             run.end(report, failure)
+
+
+class Judged:
+    """Remembers what the last request ids found on chips: a retry judges none again.
+
+    Parameters
+    ----------
+    limit : int
+        Reports remembered; the oldest is forgotten first.
+    """
+
+    def __init__(self, limit: int = 1000) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._reports: dict[OnChipRequest, AnalogReport] = {}
+
+    def get(self, request: OnChipRequest) -> AnalogReport | None:
+        """Give what this request found, or None."""
+        with self._lock:
+            return self._reports.get(request)
+
+    def put(self, request: OnChipRequest, report: AnalogReport) -> None:
+        """Remember what a request found, if it has an id."""
+        with self._lock:
+            if request.request_id:
+                self._reports[request] = report
+                if len(self._reports) > self._limit:
+                    del self._reports[next(iter(self._reports))]
 
 
 class _Run:

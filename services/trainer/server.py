@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
 from services.common.convert import to_pb
-from services.common.errors import Overloaded, error_report
+from services.common.errors import InvalidDataset, NotFound, Overloaded, Violation, error_report
 from services.common.pb.imcnas.v1 import trainer_pb2 as pb
 from services.common.pb.imcnas.v1 import trainer_pb2_grpc
 from services.common.rpc.limits import MAX_MESSAGE_BYTES
@@ -28,7 +29,7 @@ from services.trainer.convert import Event, chip_request_from_pb, event_fields, 
 from services.trainer.data import Registry
 from services.trainer.evaluator import Evaluator, Options
 from services.trainer.metrics import TrainerMetrics
-from services.trainer.types import EvaluationRequest, Queued
+from services.trainer.types import DatasetInfo, EvaluationRequest, Queued
 
 Tell = Callable[[Event], None]
 
@@ -109,7 +110,7 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
 
     async def GetDataset(self, request: pb.GetDatasetRequest, context: Any) -> pb.GetDatasetResponse:  # noqa: N802
         """Describe a data set."""
-        dataset = await self._workers.run(self._evaluator.dataset, request.name)
+        dataset = await self._workers.run(self._dataset, request.name)
         return pb.GetDatasetResponse(dataset=to_pb(dataset, pb.DatasetInfo))
 
     async def GetServerInfo(  # noqa: N802
@@ -131,9 +132,30 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
         return running
 
     def _evaluate(self, request: EvaluationRequest | OnChipRequest, tell: Tell) -> Event:
-        if isinstance(request, OnChipRequest):
-            return self._evaluator.evaluate_on_chip(request, tell, tell, tell)
-        return self._evaluator.evaluate(request, tell, tell)
+        with _within(self._evaluator.data_folder):
+            if isinstance(request, OnChipRequest):
+                return self._evaluator.evaluate_on_chip(request, tell, tell, tell)
+            return self._evaluator.evaluate(request, tell, tell)
+
+    def _dataset(self, name: str) -> DatasetInfo:
+        with _within(self._evaluator.data_folder):
+            return self._evaluator.dataset(name)
+
+
+@contextmanager
+def _within(folder: Path | None) -> Iterator[None]:
+    """Name files of data sets as they lie in their folder: where that is, is the trainer's own business."""
+
+    def cut(text: str) -> str:
+        return text.replace(f"{folder}/", "").replace(str(folder), "the trainer's data folder")
+
+    try:
+        yield
+    except (InvalidDataset, NotFound) as error:
+        if folder is None or not folder.is_absolute():
+            raise
+        inside = [Violation(cut(v.field), cut(v.description)) for v in error.violations]
+        raise type(error)(cut(error.message), inside) from error
 
 
 class _Evaluation:
@@ -148,6 +170,7 @@ class _Evaluation:
 
     def __init__(self, evaluate: Callable[[Tell], Event], threads: ThreadPoolExecutor) -> None:
         self._events: list[Event] = []
+        self._place: Queued | None = None  # the last one alone is of interest, and only while it waits
         self._news = asyncio.Event()
         loop = asyncio.get_running_loop()
 
@@ -158,20 +181,28 @@ class _Evaluation:
         self.report.add_done_callback(self._end)
 
     async def events(self) -> AsyncIterator[Event]:
-        """Yield every event so far and to come, then the report; raises what the evaluation raised."""
-        told = 0
+        """Yield every event so far and to come, then the report; raises what the evaluation raised.
+
+        Of its places in the queue the present one, as it changes.
+        """
+        told, place = 0, None
         while told < len(self._events) or not self.report.done():
             if told < len(self._events):
-                event, told = self._events[told], told + 1
-                outdated = told < len(self._events) and isinstance(self._events[told], Queued)
-                if not (outdated and isinstance(event, Queued)):  # the last place alone is of interest
-                    yield event
+                told, place = told + 1, None
+                yield self._events[told - 1]
+            elif self._place not in (None, place):
+                place = self._place
+                yield self._place
             else:
                 await self._news.wait()
         yield self.report.result()
 
     def _add(self, event: Event) -> None:
-        self._events.append(event)
+        if isinstance(event, Queued):
+            self._place = event
+        else:
+            self._place = None
+            self._events.append(event)
         self._wake()
 
     def _end(self, report: asyncio.Future[Event]) -> None:

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Generic, TypeVar
 
 from services.common.errors import Overloaded, Unavailable
@@ -104,22 +105,32 @@ class Slots(Generic[W]):
 
     def _next(self, caller: Caller, again: bool) -> W:
         me = object()
-        with caller.stopping(self._wake), self._changed:
+        with self._changed:
             if not again and len(self._waiting) >= self.queue_limit > 0 and not self._idle:
                 raise Overloaded(f"{self.queue_limit} evaluations wait for a slot already: try again later")
             (self._waiting.appendleft if again else self._waiting.append)(me)
-            try:
-                while not (self._idle and self._waiting[0] is me) and not caller.stopped:
-                    if self._refusal:
-                        raise Unavailable(self._refusal)
-                    caller.queued(self._waiting.index(me))
-                    self._changed.wait()
-                caller.check()
-                self._busy.append(self._idle.popleft())
-                return self._busy[-1]
-            finally:
+        ahead = -1
+        try:
+            with caller.stopping(self._wake):
+                while True:
+                    with self._changed:
+                        self._changed.wait_for(partial(self._has_news, me, ahead, caller))
+                        caller.check()
+                        ahead = self._waiting.index(me)
+                        if self._idle and not ahead:
+                            self._busy.append(self._idle.popleft())
+                            return self._busy[-1]
+                        if self._refusal:
+                            raise Unavailable(self._refusal)
+                    caller.queued(ahead)  # whatever it does there keeps nobody else waiting
+        finally:
+            with self._changed:
                 self._waiting.remove(me)
                 self._changed.notify_all()
+
+    def _has_news(self, me: object, told: int, caller: Caller) -> bool:
+        ahead = self._waiting.index(me)
+        return caller.stopped or bool(self._refusal) or ahead != told or (not ahead and bool(self._idle))
 
     def _wake(self) -> None:
         with self._changed:

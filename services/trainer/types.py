@@ -10,6 +10,9 @@ from services.common.candidate import Candidate
 from services.common.errors import InvalidRequest, one_of, violation
 from services.common.layers import Shape
 
+MAX_NAME = 200
+"""Characters of an id or a recipe's name: a trainer keeps them for a while."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetInfo:
@@ -64,6 +67,7 @@ class TrainRecipe:
     Parameters
     ----------
     name : str
+        At most 200 characters.
     version : int
         Raised whenever the loop changes what a recipe computes.
     epochs : int
@@ -98,6 +102,7 @@ class TrainRecipe:
 
     def __post_init__(self) -> None:
         checks = (
+            ("name", len(self.name) <= MAX_NAME, f"at most {MAX_NAME} characters"),
             ("epochs", 1 <= self.epochs <= 10_000, "1 to 10000"),
             ("batch_size", 1 <= self.batch_size <= 65_536, "1 to 65536"),
             ("learning_rate", 0 < self.learning_rate <= 10, "0 < value <= 10"),
@@ -136,7 +141,7 @@ class EvaluationRequest:
     seed : int
         With network, data and recipe it decides every random draw, 0 <= seed < 2**63.
     request_id : str
-        Same id and content is the same evaluation: a retry is no second training.
+        Same id and content is the same evaluation: a retry is no second training. At most 200 characters.
     budget_epochs : int, optional
         Epochs to train for, at most the recipe's, and fewer only of a continuable recipe; None is all of
         them. What an earlier evaluation for fewer epochs has learnt is gone on from, with the result of an
@@ -165,6 +170,8 @@ class EvaluationRequest:
         wrong = []
         if self.stop_below_frac is not None and not 0 <= self.stop_below_frac <= 1:
             wrong.append(violation("stop_below_frac", self.stop_below_frac, "0 to 1, or none"))
+        if len(self.request_id) > MAX_NAME:
+            wrong.append(violation("request_id", self.request_id, f"at most {MAX_NAME} characters"))
         if not 0 <= self.seed < 2**63:
             wrong.append(violation("seed", self.seed, "0 <= value < 2**63"))
         if not 1 <= self.epochs <= self.recipe.epochs:

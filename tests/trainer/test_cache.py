@@ -11,9 +11,9 @@ from services.common.errors import InvalidRequest
 from services.searcher.store import Store
 from services.trainer.artifacts import Artifacts
 from services.trainer.cache import ResultCache
-from services.trainer.evaluator import Ended
 from services.trainer.identity import identify
 from services.trainer.inline import InlineTrainer
+from services.trainer.running import Ended
 from services.trainer.types import DatasetInfo, Precision, Schedule, TrainRecipe
 from tests.postgres import Postgres
 from tests.trainer.evaluators import request
@@ -133,23 +133,3 @@ def test_results_can_be_kept_in_postgresql_beside_the_studies(postgres: Postgres
         assert cache.find(identity, asked) == report
     with ResultCache(url) as again:
         assert again.find(identity, asked) == report
-
-
-def test_the_oldest_artifacts_make_room(tmp_path: Path) -> None:
-    artifacts = Artifacts(tmp_path, max_bytes=250)
-    for number in range(3):
-        artifacts.put_weights(f"{number:064}", b"x" * 100)
-        artifacts.put_checkpoint(f"{number:064}", 7, b"x" * 10)
-    assert artifacts.weights(f"{2:064}") == b"x" * 100
-    assert artifacts.weights(f"{0:064}") is None
-    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 250
-
-
-def test_the_checkpoint_of_most_epochs_that_may_be_used_is_found(tmp_path: Path) -> None:
-    artifacts = Artifacts(tmp_path)
-    for epoch in (2, 10, 4):
-        artifacts.put_checkpoint("a" * 64, epoch, str(epoch).encode())
-    assert artifacts.checkpoint("a" * 64, 9) == b"4"
-    assert artifacts.checkpoint("a" * 64, 10) == b"10"
-    assert artifacts.checkpoint("a" * 64, 1) is None
-    assert artifacts.checkpoint("b" * 64, 10) is None

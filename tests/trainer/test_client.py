@@ -27,7 +27,7 @@ from services.trainer.convert import request_to_pb
 from services.trainer.evaluator import Evaluator
 from services.trainer.jobs import Item, TrainJob
 from services.trainer.server import MAX_EVALUATIONS, TrainerServicer, trainer_server
-from services.trainer.types import EpochReport
+from services.trainer.types import EpochReport, Queued
 from tests.trainer.scripted import EPOCHS, REPORT, Scripted, connect, make_request
 
 
@@ -232,3 +232,36 @@ def test_a_client_that_is_closed_says_so() -> None:
         trainer.info()
     with pytest.raises(Unavailable, match="is closed"):
         trainer.evaluate(make_request())
+
+
+def test_places_are_told_as_they_change_and_late_readers_hear_the_present_one(
+    host: Any, any_ports: dict[str, Any]
+) -> None:
+    core, second_is_next, release = Scripted(), threading.Event(), threading.Event()
+    core.before = lambda: release.wait(10)
+    for worker in core._slots.workers:
+        core._slots.remove(worker)
+    heard: list[int] = []
+
+    def hear(place: Queued) -> None:
+        heard.append(place.ahead)
+        if len(heard) == 1:
+            core._slots.add(0)
+        else:
+            second_is_next.set()
+
+    first_waits = threading.Event()
+    later: list[int] = []
+    with connect(host, any_ports, TrainerServicer(core)) as trainer, ThreadPoolExecutor() as threads:
+        first = threads.submit(trainer.evaluate, make_request(), None, lambda _: first_waits.set())
+        assert first_waits.wait(10)
+        second = threads.submit(trainer.evaluate, make_request(request_id="b", seed=1), None, hear)
+        assert second_is_next.wait(10)
+
+        def go_on(place: Queued) -> None:
+            later.append(place.ahead)
+            release.set()
+
+        assert trainer.evaluate(make_request(request_id="b", seed=1), None, go_on) == REPORT
+        assert [one.result(10) for one in (first, second)] == [REPORT, REPORT]
+    assert (heard, later) == ([1, 0], [0])

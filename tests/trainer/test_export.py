@@ -23,6 +23,7 @@ from services.hw_oracle.importers import from_onnx
 from services.trainer import export as export_file
 from services.trainer import onnx_file
 from services.trainer.analog_types import AnalogConfig, AnalogReport, ChipAccuracy
+from services.trainer.build import build_module
 from services.trainer.data import Dataset, load_dataset
 from services.trainer.export import Exported, export, load_network
 from services.trainer.inline import InlineTrainer
@@ -100,7 +101,7 @@ def test_the_oracle_reads_the_onnx_file_as_the_candidate(exported: Exported, lea
 def test_other_heads_and_skips_are_written_as_what_they_are(blocks: str, changes: dict[str, Any]) -> None:
     candidate = replace(parse_candidate(blocks), **changes)
     digits = load_dataset("digits")
-    module = export_file.build_module(candidate, digits.info.input_shape, 10)
+    module = build_module(candidate, digits.info.input_shape, 10)
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.normal_(std=0.2, generator=torch.Generator().manual_seed(0))

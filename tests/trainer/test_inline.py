@@ -25,10 +25,11 @@ from services.common.errors import (
 from services.trainer.artifacts import Artifacts
 from services.trainer.build import build_module
 from services.trainer.data import Dataset, dataset_names, load_dataset
-from services.trainer.evaluator import Ended, Evaluator
+from services.trainer.evaluator import Evaluator
 from services.trainer.inline import InlineTrainer
 from services.trainer.jobs import Item, TrainJob, WorkerLost
 from services.trainer.resident import Resident
+from services.trainer.running import Ended
 from services.trainer.types import AccuracyReport, EpochReport, Queued, Schedule, TrainRecipe
 from tests.trainer.evaluators import Scripted, learnt, request
 

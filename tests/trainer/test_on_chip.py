@@ -21,8 +21,9 @@ from services.trainer.cache import ResultCache
 from services.trainer.client import Trainer
 from services.trainer.convert import request_to_pb
 from services.trainer.data import load_dataset
-from services.trainer.evaluator import Ended, Evaluator
+from services.trainer.evaluator import Evaluator
 from services.trainer.inline import InlineTrainer
+from services.trainer.running import Ended
 from services.trainer.server import trainer_server
 from services.trainer.types import EpochReport
 from tests.trainer.evaluators import request
@@ -91,6 +92,18 @@ def test_a_network_is_trained_once_for_all_its_chips(trainer: Evaluator | Traine
     assert [ended.job for ended in core.ended] == ["training", "chips", "chips", "chips"]
 
 
+def test_an_id_asked_again_judges_no_chip_again(trainer: Evaluator | Trainer, core: Core) -> None:
+    evaluation = request(seed=next(UNSEEN), request_id=f"again {type(trainer).__name__}")
+    asked = chips(evaluation=evaluation, exact_draws=1)
+    told: list[list[ChipDraw]] = [[], []]
+    first, again = (trainer.evaluate_on_chip(asked, on_draw=heard.append) for heard in told)
+    assert again == first
+    assert told[0] == told[1] == list(first.analog.chips())
+    assert [ended.job for ended in core.ended] == ["training", "chips"]
+    trainer.evaluate_on_chip(replace(asked, seed=1))
+    assert [ended.job for ended in core.ended] == ["training", "chips", "chips"]
+
+
 def test_it_is_what_the_weights_give_by_hand(core: Core) -> None:
     digits = load_dataset("digits")
     asked = chips(fine_tune_epochs=1, analog=AnalogConfig(stuck_on_frac=0.05))
@@ -105,13 +118,17 @@ def test_it_can_be_cancelled_while_the_network_learns_its_chip(
     trainer: Evaluator | Trainer, core: Core
 ) -> None:
     id_ = f"stop {type(trainer).__name__}"
+    core.evaluate_on_chip(chips())  # so that its training is known
+    core.ended.clear()
     asked = chips(evaluation=request(request_id=id_), fine_tune_epochs=1000)
     with ThreadPoolExecutor() as threads:
         waiting = threads.submit(trainer.evaluate_on_chip, asked)
-        while not core.cancel(id_):
+        while not core.busy_slots:
             assert not waiting.done()
+        assert core.cancel(id_)
         with pytest.raises(EvaluationCancelled, match=id_):
             waiting.result(30)
+    assert [(ended.job, ended.outcome) for ended in core.ended] == [("chips", "cancelled")]
     assert trainer.evaluate_on_chip(chips()).analog.images == 60  # the worker lives
 
 

@@ -18,10 +18,10 @@ import pytest
 import ray
 
 from services.common.errors import Cancelled, InvalidRequest, TrainingFailed, Unavailable
-from services.trainer.evaluator import Ended
 from services.trainer.inline import InlineTrainer
 from services.trainer.pool import RayTrainer
 from services.trainer.ray_connect import connect
+from services.trainer.running import Ended
 from services.trainer.types import EpochReport, TrainRecipe
 from tests.trainer.evaluators import learnt, request
 

@@ -55,7 +55,9 @@ def run(
 ) -> AccuracyReport:
     """Ask as an evaluator does; without a content, of this request's id alone."""
     content = content or asked.request_id or object()
-    return memory.run(asked, content, Caller(on_epoch), lambda tell: train(asked, tell))
+    caller = Caller(on_epoch)
+    with memory.registered(asked, caller):
+        return memory.run(asked, content, caller, lambda tell: train(asked, tell))
 
 
 def ignore(epoch: EpochReport) -> None:
@@ -112,8 +114,9 @@ def test_an_id_used_for_another_evaluation_is_refused() -> None:
         run(memory, request("a", seed=1), ignore, train)
 
 
-def test_the_oldest_result_is_forgotten_first() -> None:
-    memory, train = Evaluations(limit=2), Trainings()
+@pytest.mark.parametrize("limits", [{"limit": 2}, {"epoch_limit": 5}])  # two epochs each
+def test_the_oldest_result_is_forgotten_first(limits: dict[str, int]) -> None:
+    memory, train = Evaluations(**limits), Trainings()
     train.go_on.set()
     for name in "abc":
         run(memory, request(name), ignore, train)

@@ -16,9 +16,9 @@ from services.common.pb.imcnas.v1 import candidate_pb2, trainer_pb2_grpc
 from services.common.pb.imcnas.v1 import trainer_pb2 as pb
 from services.common.settings import TrainerSettings
 from services.trainer import server
-from services.trainer.evaluator import Ended
 from services.trainer.jobs import Item, TrainJob
 from services.trainer.metrics import TrainerMetrics
+from services.trainer.running import Ended
 from services.trainer.server import trainer_server
 from tests.trainer.evaluators import Scripted
 
@@ -63,6 +63,10 @@ def fields(error: Any) -> list[str]:
         (pb.TrainerServiceEvaluateRequest(candidate=CANDIDATE, recipe=pb.TrainRecipe(momentum=1.0)),
          "recipe.momentum"),
         (pb.TrainerServiceEvaluateRequest(candidate=CANDIDATE, recipe=pb.TrainRecipe(), seed=-1), "seed"),
+        (pb.TrainerServiceEvaluateRequest(candidate=CANDIDATE, recipe=pb.TrainRecipe(name="x" * 201)),
+         "recipe.name"),
+        (pb.TrainerServiceEvaluateRequest(candidate=CANDIDATE, recipe=pb.TrainRecipe(), request_id="x" * 201),
+         "request_id"),
     ],
 )  # fmt: skip
 def test_a_bad_request_is_an_invalid_argument_with_the_path_of_its_field(

@@ -57,6 +57,15 @@ def test_callers_are_refused_while_no_worker_can_come() -> None:
         assert worker == 1
 
 
+def test_who_is_told_its_place_keeps_nobody_waiting_meanwhile() -> None:
+    slots: Slots[int] = Slots(queue_limit=10)
+    with (
+        ThreadPoolExecutor(1) as threads,
+        slots.take(Caller(on_queued=lambda _: threads.submit(slots.add, 1).result(10))) as worker,
+    ):
+        assert worker == 1
+
+
 def test_a_worker_is_taken_away_once() -> None:
     slots: Slots[int] = Slots(queue_limit=10)
     slots.add(1)

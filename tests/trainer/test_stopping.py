@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from services.common.errors import InvalidRequest
 from services.trainer.artifacts import Artifacts
 from services.trainer.cache import ResultCache
-from services.trainer.evaluator import Ended
 from services.trainer.inline import InlineTrainer
+from services.trainer.running import Ended
 from services.trainer.stopping import POWER, hopeless_frac, optimistic_frac
 from services.trainer.types import EpochReport, Schedule, TrainRecipe, stderr_frac
 from tests.trainer.evaluators import learnt, request

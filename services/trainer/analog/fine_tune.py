@@ -114,7 +114,9 @@ class _Learner:
         self._steps, self._config, self._seed = steps, config, seed
         self._weights = {i: step.weight.float().requires_grad_() for i, step in products.items()}
         self._biases = {i: step.bias.float().requires_grad_() for i, step in products.items()}
-        self._cells = np.random.default_rng([seed, 0])
+        # Other chips than those that are judged: numpy takes zeros at the end for nothing, so [seed, 0] would
+        # be the first layer of their first one.
+        self._cells = np.random.default_rng([seed, 0, 0, 1])
         self._noise = Seeds(f"fine-tuning {seed}").generator("noise")
         self._network: IntegerNetwork
         self._fits: dict[int, AdcFit]

@@ -138,8 +138,8 @@ def read_steps(module: nn.Module) -> tuple[Step, ...]:
         sources = [index[source] for source in node.all_input_nodes]
         part = graph.get_submodule(str(node.target)) if node.op == "call_module" else node.target
         # Folding changes the step before, which nobody else may read.
-        before = steps[sources[0]] if sources[0] == len(steps) - 1 >= 0 else None
-        alone = readers[node.all_input_nodes[0]] == 1
+        before = steps[-1] if steps and sources[:1] == [len(steps) - 1] else None
+        alone = all(readers[source] == 1 for source in node.all_input_nodes)
         name = str(node.target)
         if (folded := _folded(part, before, name) if alone else None) is not None:
             steps[-1] = folded

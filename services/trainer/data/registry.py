@@ -165,6 +165,8 @@ class Registry:
         InvalidDataset
             A file is damaged.
         """
+        if (loaded := self._loaded.get(name)) is not None:  # nobody waits here while another one is read
+            return loaded
         with self._lock:
             if name not in self._loaded:
                 self._loaded[name] = self._read(name)

@@ -9,6 +9,8 @@ from torch import nn
 
 from services.common.errors import InvalidRequest, TrainingFailed
 from services.trainer.analog import FINE_TUNING, evaluate_on_chip, fine_tune
+from services.trainer.analog.cells import chip_generator
+from services.trainer.analog.fine_tune import _Learner
 from services.trainer.analog_types import AnalogConfig
 from services.trainer.data import Dataset
 from services.trainer.types import TrainRecipe
@@ -53,6 +55,13 @@ def test_a_network_learns_to_bear_a_coarse_adc(trained: nn.Module, digits: Datas
     fine_tune(module, digits, coarse, epochs=3, seed=0)
     before, after = (evaluate_on_chip(m, digits, coarse, 5, 7).folded.mean_frac for m in (trained, module))
     assert after > before + 0.02
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**40])
+def test_no_chip_that_is_learnt_on_is_one_that_is_judged(seed: int) -> None:
+    learnt_on = _Learner((), FAULTY, seed)._cells.random(8).tolist()
+    judged = [chip_generator(seed, draw, layer).random(8).tolist() for draw in range(3) for layer in range(3)]
+    assert learnt_on not in judged
 
 
 def test_fine_tuning_that_diverges_says_so(trained: nn.Module, digits: Dataset) -> None:

@@ -68,6 +68,18 @@ class TwoReaders(nn.Module):
         return self.relu(y) + y
 
 
+class WithParameter(nn.Module):
+    """Adds a parameter of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.shift = nn.Conv2d(2, 2, 1), nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv(x) + self.shift
+        return y
+
+
 @pytest.mark.parametrize(
     ("part", "name"),
     [
@@ -89,3 +101,8 @@ def test_a_part_that_no_chip_computes_is_refused_by_name(part: nn.Module, name: 
 def test_what_is_read_before_its_relu_is_not_folded() -> None:
     with pytest.raises(InvalidRequest, match=r"module\.relu"):
         read_steps(TwoReaders())
+
+
+def test_a_parameter_outside_a_layer_is_refused_by_name() -> None:
+    with pytest.raises(InvalidRequest, match=r"module\.shift"):
+        read_steps(WithParameter())

@@ -3,12 +3,14 @@ from __future__ import annotations
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
 
 from services.common.errors import InvalidDataset, InvalidRequest, NotFound
-from services.trainer.data import Registry, load_dataset, locate
+from services.trainer.data import Dataset, Registry, load_dataset, locate
+from services.trainer.data.registry import Located
 from tests.trainer.data.files import write_asl, write_cifar10, write_ckplus, write_folder
 
 
@@ -41,6 +43,24 @@ def test_a_data_set_is_read_once_however_many_ask(folder: Path) -> None:
     with ThreadPoolExecutor(4) as threads:
         loaded = list(threads.map(registry.load, ["pets"] * 8))
     assert len(set(map(id, loaded))) == 1
+
+
+def test_one_that_is_read_for_long_keeps_nobody_from_another() -> None:
+    begun, go_on = Event(), Event()
+
+    def read(name: str, path: Path) -> Dataset:
+        begun.set()
+        assert go_on.wait(10)
+        return load_dataset("digits")
+
+    registry = Registry(None, [Located(name="slow", path=Path(), read=read)])
+    digits = registry.load("digits")
+    with ThreadPoolExecutor(1) as threads:
+        slow = threads.submit(registry.load, "slow")
+        assert begun.wait(10)
+        assert registry.load("digits") is digits
+        go_on.set()
+        slow.result(10)
 
 
 def test_a_fingerprint_depends_on_content_alone(folder: Path, tmp_path: Path) -> None:

@@ -58,11 +58,19 @@ def test_a_path_is_refused(trainer: Trainer, ask: Callable[[Trainer, str], objec
         ask(trainer, name)
 
 
-def test_absent_files_are_told_with_how_to_get_them(trainer: Trainer) -> None:
-    with pytest.raises(NotFound, match=r"ckplus: its files are not there .*agreement"):
-        trainer.dataset("ckplus")
+@pytest.mark.parametrize("ask", [evaluate, Trainer.dataset])
+def test_absent_files_are_told_with_how_to_get_them_and_not_where_others_are(
+    trainer: Trainer, folder: Path, ask: Callable[[Trainer, str], object]
+) -> None:
+    with pytest.raises(NotFound, match=r"ckplus: its files are not there .*agreement") as caught:
+        ask(trainer, "ckplus")
+    assert str(folder) not in f"{caught.value} {caught.value.violations}"
 
 
-def test_a_damaged_file_is_told_with_its_name(trainer: Trainer) -> None:
-    with pytest.raises(InvalidDataset, match=r"broken\.npz: cannot be read"):
-        trainer.dataset("broken")
+@pytest.mark.parametrize("ask", [evaluate, Trainer.dataset])
+def test_a_damaged_file_is_told_with_its_name_alone(
+    trainer: Trainer, ask: Callable[[Trainer, str], object]
+) -> None:
+    with pytest.raises(InvalidDataset, match=r"^broken\.npz: cannot be read") as caught:
+        ask(trainer, "broken")
+    assert [v.field for v in caught.value.violations] == ["broken.npz"]

@@ -188,7 +188,7 @@ class TrainRecipe(_message.Message):
     COOLDOWN_FRAC_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Name of the recipe."""
+    """Name of the recipe, at most 200 characters."""
     version: _builtins.int
     """Raised whenever the loop changes what a recipe computes; 1 if not set."""
     epochs: _builtins.int
@@ -525,7 +525,7 @@ class TrainerServiceEvaluateRequest(_message.Message):
     seed: _builtins.int
     """With network, data and recipe it decides every random draw, 0 <= seed < 2**63; 0 if not set."""
     request_id: _builtins.str
-    """Name of this evaluation; empty has none, and cannot be cancelled."""
+    """Name of this evaluation, at most 200 characters; empty has none, and cannot be cancelled."""
     budget_epochs: _builtins.int
     """Epochs to train for, at most the recipe's, and fewer only of a continuable recipe; all of them if not set."""
     keep_weights: _builtins.bool

@@ -96,7 +96,7 @@ class TrainerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelEvaluation(self, request, context):
-        """Stops an evaluation: whoever waits for it gets CANCELLED.
+        """Stops an evaluation: whoever waits for it gets ABORTED with the reason EVALUATION_CANCELLED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,7 +46,7 @@ class TrainerServiceStub:
     epoch, each chip, then the report.
     """
     CancelEvaluation: _grpc.UnaryUnaryMultiCallable[_trainer_pb2.CancelEvaluationRequest, _trainer_pb2.CancelEvaluationResponse]
-    """Stops an evaluation: whoever waits for it gets CANCELLED."""
+    """Stops an evaluation: whoever waits for it gets ABORTED with the reason EVALUATION_CANCELLED."""
     GetDataset: _grpc.UnaryUnaryMultiCallable[_trainer_pb2.GetDatasetRequest, _trainer_pb2.GetDatasetResponse]
     """Describes one data set."""
     GetServerInfo: _grpc.UnaryUnaryMultiCallable[_trainer_pb2.TrainerServiceGetServerInfoRequest, _trainer_pb2.TrainerServiceGetServerInfoResponse]
@@ -70,7 +70,7 @@ class TrainerServiceAsyncStub(TrainerServiceStub):
     epoch, each chip, then the report.
     """
     CancelEvaluation: _aio.UnaryUnaryMultiCallable[_trainer_pb2.CancelEvaluationRequest, _trainer_pb2.CancelEvaluationResponse]  # type: ignore[assignment]
-    """Stops an evaluation: whoever waits for it gets CANCELLED."""
+    """Stops an evaluation: whoever waits for it gets ABORTED with the reason EVALUATION_CANCELLED."""
     GetDataset: _aio.UnaryUnaryMultiCallable[_trainer_pb2.GetDatasetRequest, _trainer_pb2.GetDatasetResponse]  # type: ignore[assignment]
     """Describes one data set."""
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_trainer_pb2.TrainerServiceGetServerInfoRequest, _trainer_pb2.TrainerServiceGetServerInfoResponse]  # type: ignore[assignment]
@@ -115,7 +115,7 @@ class TrainerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _trainer_pb2.CancelEvaluationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_trainer_pb2.CancelEvaluationResponse, _abc.Awaitable[_trainer_pb2.CancelEvaluationResponse]]:
-        """Stops an evaluation: whoever waits for it gets CANCELLED."""
+        """Stops an evaluation: whoever waits for it gets ABORTED with the reason EVALUATION_CANCELLED."""
 
     @_abc_1.abstractmethod
     def GetDataset(
