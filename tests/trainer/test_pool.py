@@ -201,12 +201,13 @@ def test_a_ray_of_our_own_listens_to_this_machine_alone(pool: RayTrainer) -> Non
 
 
 DRIVER = """
-import signal, sys
+import time
 from services.trainer.pool import RayTrainer
 with RayTrainer(1) as pool:
     try:
         print(*pool.worker_pids, flush=True)
-        signal.pause()
+        while True:  # not signal.pause(): a signal that comes just before it would be waited for in vain
+            time.sleep(0.05)
     except KeyboardInterrupt:
         print("interrupted", flush=True)
 """
