@@ -52,6 +52,7 @@ bench: $(READY) ## measure, and print what benchmarks/RESULTS.md records
 	$(BIN)/python -m benchmarks.oracle_rpc
 	$(BIN)/python -m benchmarks.search_time
 	$(BIN)/python -m benchmarks.store
+	$(BIN)/python -m benchmarks.search_loop
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.stop_rule
 	$(BIN)/python -m benchmarks.analog

@@ -29,7 +29,7 @@ from services.hw_oracle.client import HwOracle
 from services.hw_oracle.types import CostReport
 from services.searcher.propose import Proposer
 from services.searcher.store import Store
-from services.searcher.types import Objective, Proposal, StudyConfig, Trial, TrialState, Versions
+from services.searcher.types import Proposal, StudyConfig, Trial, TrialState, Versions
 from services.trainer.recipe import load_recipe
 from services.trainer.types import AccuracyReport, DatasetInfo, EpochReport
 from tests.postgres import Postgres, missing
@@ -45,7 +45,7 @@ DATASET = DatasetInfo(
 
 def config() -> StudyConfig:
     return StudyConfig(
-        name="s", dataset=DATASET, space=load_space("paper"), objective=Objective.ACCURACY_PER_LATENCY,
+        name="s", dataset=DATASET, space=load_space("paper"), objective="accuracy/latency",
         chip=load_chip("mnsim2_default"), chip_name="mnsim2_default", recipe=load_recipe("quick"),
     )  # fmt: skip
 

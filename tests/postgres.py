@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,9 @@ from pathlib import Path
 from pwd import getpwnam
 
 import sqlalchemy as sa
+
+WHILE_WATCHED = '"$@" & server=$!; cat >/dev/null; kill -QUIT $server; wait $server'
+"""Runs a server until its input ends, as it does when the tests are killed; QUIT ends it as a crash would."""
 
 
 def missing() -> str:
@@ -53,18 +55,20 @@ class Postgres:
         command = [*self._command("postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder)]
         options = ["-c", "listen_addresses=", "-c", f"fsync={'on' if self._durable else 'off'}"]
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen([*command, *options], stdout=log, stderr=log, **self._as)  # type: ignore[call-overload]
+            self._process = subprocess.Popen(  # type: ignore[call-overload]
+                ["/bin/sh", "-c", WHILE_WATCHED, "sh", *command, *options],
+                stdin=subprocess.PIPE, stdout=log, stderr=log, **self._as,
+            )  # fmt: skip
         limit = time.monotonic() + 30
         while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > limit:
+            if time.monotonic() > limit:
                 raise RuntimeError((self.folder / "log").read_text())
             time.sleep(0.02)
 
     def kill(self) -> None:
         """End it at once, as a crash would."""
-        assert self._process
-        self._process.send_signal(signal.SIGQUIT)  # its "immediate shutdown": children end, too
-        self._process.wait(timeout=30)
+        if self._process and self._process.poll() is None:
+            self._process.communicate(timeout=30)
 
     def close(self) -> None:
         """End it and remove its folder."""

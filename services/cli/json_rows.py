@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from services.hw_oracle.derived import DerivedFigures
     from services.hw_oracle.types import CostReport, LayerCost
     from services.hw_oracle.worksheet import Term
+    from services.searcher.types import StudyStatus, Trial
 
 MODULES = ("latency", "energy", "area", "power")
 
@@ -51,4 +52,40 @@ def terms_row(layer: int, terms: tuple[Term, ...]) -> dict[str, Any]:
     return {
         "layer": layer,
         "terms": [asdict(term) | {"given": dict(term.given), "unit": term.unit} for term in terms],
+    }
+
+
+def status_row(status: StudyStatus) -> dict[str, Any]:
+    """Tell how a study stands."""
+    best = status.best
+    return {
+        "study": status.config.name,
+        "study_id": status.study_id,
+        "state": str(status.state),
+        "trials_wanted": status.trials_wanted,
+        "complete": status.complete,
+        "failed": status.failed,
+        "running": status.running,
+        "objective": str(status.config.objective),
+        "dataset": status.config.dataset.name,
+        "best": None if best is None else trial_row(best),
+        "front": [trial_row(trial) for trial in status.front],
+        "failure": status.failure,
+        "note": status.note,
+    }
+
+
+def trial_row(trial: Trial) -> dict[str, Any]:
+    """Tell a trial in short."""
+    accuracy = trial.accuracy
+    return {
+        "trial": trial.number,
+        "blocks": str(trial.candidate),
+        "state": str(trial.state),
+        "fitness": trial.fitness,
+        "accuracy_frac": accuracy and trial.accuracy_frac,
+        "accuracy_stderr_frac": accuracy and trial.accuracy_stderr_frac,
+        "latency_ns": trial.cost.latency_ns,
+        "energy_nj": trial.cost.energy_nj,
+        "failure": trial.failure,
     }

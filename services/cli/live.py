@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from types import TracebackType
 from typing import Protocol, Self
@@ -12,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from services.cli.json_rows import trial_row
 from services.common.units import format_energy, format_latency
 from services.searcher.events import (
     EpochDone,
@@ -22,8 +24,11 @@ from services.searcher.events import (
     TrialStarted,
 )
 from services.searcher.objective import parse_objective
-from services.searcher.ranking import best_trial
-from services.searcher.types import Trial, TrialState
+from services.searcher.ranking import best_trial, front_of, trial_front
+from services.searcher.types import StudyConfig, Trial, TrialState
+
+FRONT_SHOWN = 5
+"""Networks of the front, the most accurate ones, that there is room for."""
 
 
 class View(Protocol):
@@ -45,8 +50,10 @@ class View(Protocol):
         """Leave the terminal as it was."""
 
 
-def make_view(console: Console, quiet: bool) -> View:
+def make_view(console: Console, quiet: bool, as_json: bool = False) -> View:
     """Choose the view that suits where the output goes."""
+    if as_json:
+        return JsonView()
     if quiet:
         return _Progress()
     drawable = console.is_terminal and not console.is_dumb_terminal
@@ -58,7 +65,7 @@ def result_line(trial: Trial) -> str:
     if trial.state is TrialState.FAILED or trial.accuracy is None:
         return f"{trial.candidate}  failed: {trial.failure}"
     cost = f"{format_latency(trial.cost.latency_ns)}  {format_energy(trial.cost.energy_nj)}"
-    return f"{trial.candidate}  accuracy {trial.accuracy.accuracy_frac:.3f}  {cost}"
+    return f"{trial.candidate}  accuracy {trial.accuracy_frac:.3f}  {cost}"
 
 
 class _Progress:
@@ -69,12 +76,14 @@ class _Progress:
         self.running: dict[int, tuple[Trial, int]] = {}
         self.wanted = self.epochs = 0
         self.unit = ""
+        self.config: StudyConfig | None = None
         self.finished_before = 0
         self.started = time.monotonic()
 
     def __call__(self, event: Event) -> None:
         match event:
             case SearchStarted():
+                self.config = event.config
                 self.wanted, self.unit = event.trials_wanted, parse_objective(event.config.objective).unit
                 self.epochs = event.config.recipe.epochs
                 self.trials = {t.number: t for t in event.trials if t.state is not TrialState.RUNNING}
@@ -115,13 +124,32 @@ class _Progress:
             return "none yet"
         return f"{best.fitness:.4g} {self.unit}  {result_line(best)}"
 
-    def remaining_text(self) -> str:
-        """Time left at the mean pace of this run, once a trial has finished in it."""
+    def pace_s(self) -> float | None:
+        """Mean time of a trial in this run, once one has finished in it."""
         done = len(self.trials) - self.finished_before
-        if not done:
-            return "--:--"
-        left_s = (time.monotonic() - self.started) / done * max(0, self.wanted - len(self.trials))
-        return clock(left_s)
+        return (time.monotonic() - self.started) / done if done else None
+
+    def left_s(self) -> float | None:
+        """Time left at that pace."""
+        pace_s = self.pace_s()
+        return None if pace_s is None else pace_s * max(0, self.wanted - len(self.trials))
+
+    def pace_text(self) -> str:
+        """Time gone and left, and the trials an hour."""
+        pace_s, left_s = self.pace_s(), self.left_s()
+        gone = f"{clock(time.monotonic() - self.started)} gone"
+        if pace_s is None or left_s is None:
+            return gone
+        return f"{gone}, {clock(left_s)} left, {3600 / max(pace_s, 1e-3):,.0f} trials/h"
+
+    def front_text(self) -> str:
+        """Name the front, in short."""
+        if self.config is None:
+            return ""
+        front = trial_front(self.config, list(self.trials.values()))
+        shown = ", ".join(str(trial.candidate) for trial in front[-FRONT_SHOWN:])
+        of = ", ".join(front_of(self.config).front)
+        return f"{len(front)} of {of}: {'..., ' * (len(front) > FRONT_SHOWN)}{shown}" if front else "none yet"
 
 
 def clock(seconds: float) -> str:
@@ -129,6 +157,29 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
+
+
+class JsonView(_Progress):
+    """One JSON object an event, on standard output: for programs."""
+
+    def show(self, event: Event) -> None:
+        """Print what began, and what ended."""
+        match event:
+            case SearchStarted():
+                self._tell("started", study=event.config.name, trials_wanted=event.trials_wanted)
+            case TrialStarted():
+                self._tell("trial started", **trial_row(event.trial))
+            case TrialFinished():
+                best = self.best()
+                ahead = {"best_trial": best.number if best else None, "left_s": self.left_s()}
+                self._tell("trial finished", **trial_row(event.trial), finished=len(self.trials), **ahead)
+
+    def say(self, message: str) -> None:
+        """Tell a message."""
+        self._tell("message", text=message)
+
+    def _tell(self, event: str, **values: object) -> None:
+        print(json.dumps({"event": event} | values, allow_nan=False), flush=True)
 
 
 class LineView(_Progress):
@@ -181,12 +232,13 @@ class LiveView(_Progress):
         head.add_row(
             ProgressBar(total=max(1, self.wanted), completed=len(trials), width=30),
             f"{len(trials)}/{self.wanted} trials",
-            f"{clock(time.monotonic() - self.started)} gone, {self.remaining_text()} left",
+            self.pace_text(),
             f"{failed} failed" if failed else "",
             f"{skipped} proposals skipped (duplicates, or over a limit)" if skipped else "",
         )
         body = Table.grid(padding=(0, 2))
         body.add_row(Text("best", style="bold"), Text(self.best_text(), style="bold green"))
+        body.add_row(Text("front", style="bold"), Text(self.front_text()))
         for number, (trial, epoch) in sorted(dict(self.running).items()):
             bar = ProgressBar(total=max(1, self.epochs), completed=epoch, width=16)
             row = Table.grid(padding=(0, 1))

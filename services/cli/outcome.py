@@ -28,7 +28,7 @@ def show_outcome(console: Console, status: StudyStatus) -> None:
     objective = parse_objective(config.objective)
     unit = f" {objective.unit}" if objective.unit else ""
     best_number = status.best.number
-    rows = [_row(t, t.accuracy, t.number == best_number) for t in status.front if t.accuracy]
+    rows = [_row(t, t.number == best_number) for t in status.front]
     names = ["network", "accuracy", "latency", "energy", f"fitness{unit}", "area", "tiles"]
     if objective.text == ACCURACY or objective.front:  # it is the accuracy
         del names[FITNESS]
@@ -51,18 +51,26 @@ def show_outcome(console: Console, status: StudyStatus) -> None:
     title = "Most accurate" if objective.front else f"Best by {objective.text}"
     console.print(
         f"\n{title}: [bold green]{best.candidate}[/bold green]"
-        f" ({best.fitness:.4g}{unit}), accuracy {best.accuracy.accuracy_frac:.3f}"
-        f" ± {best.accuracy.accuracy_stderr_frac:.3f} on {best.accuracy.validation_images} validation images"
-        if best.accuracy
-        else ""
+        f" ({best.fitness:.4g}{unit}), accuracy {best.accuracy_frac:.3f}"
+        f" ± {best.accuracy_stderr_frac:.3f} on {_judged_on(best, status.best.accuracy)}"
     )
 
 
-def _row(trial: Trial, accuracy: AccuracyReport, best: bool) -> tuple[str, ...]:
+def _judged_on(trial: Trial, accuracy: AccuracyReport) -> str:
+    if trial.on_chip is None:
+        return f"{accuracy.validation_images} validation images"
+    chips = len(trial.on_chip.draws_frac)
+    return (
+        f"{trial.on_chip.images} validation images, mean of {chips} drawn chips"
+        f" (float {accuracy.accuracy_frac:.3f}, integers {trial.on_chip.quantised_frac:.3f})"
+    )
+
+
+def _row(trial: Trial, best: bool) -> tuple[str, ...]:
     cost = trial.cost
     return (
         f"{'★' if best else ' '} {trial.candidate}",
-        f"{accuracy.accuracy_frac:.3f} ± {accuracy.accuracy_stderr_frac:.3f}",
+        f"{trial.accuracy_frac:.3f} ± {trial.accuracy_stderr_frac:.3f}",
         format_latency(cost.latency_ns),
         format_energy(cost.energy_nj),
         f"{trial.fitness:.4g}",

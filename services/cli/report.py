@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -91,8 +92,9 @@ def view_of(
         return study_view(status, trials, with_layers or asked, cost)
 
 
-def write_and_show(view: StudyView, folder: Path, formats: Sequence[str] = ()) -> None:
+def write_and_show(view: StudyView, folder: Path, formats: Sequence[str] = (), as_json: bool = False) -> None:
     """Print the outcome, write page, figures, table and best, and say where they are."""
+    from services.cli.json_rows import status_row
     from services.cli.outcome import show_outcome
     from services.common.drawing import FORMATS
     from services.searcher.page.files import write_page
@@ -101,11 +103,16 @@ def write_and_show(view: StudyView, folder: Path, formats: Sequence[str] = ()) -
     # Written first: whoever reads the output may leave before its end.
     tables = write_report(view.status, view.trials, folder)
     files = write_page([view], folder, formats or FORMATS)
+    best = [tables.best] if tables.best else []
+    written = [files.page, tables.trials, *best, *files.figures]
+    if as_json:
+        row = {"event": "finished"} | status_row(view.status) | {"notes": tables.notes}
+        print(json.dumps(row | {"files": [str(file) for file in written]}, allow_nan=False))
+        return
     show_outcome(CONSOLE, view.status)
     for note in tables.notes:
         CONSOLE.print(f"Note: {note}", markup=False)
-    best = [tables.best] if tables.best else []
-    _say_written([files.page, tables.trials, *best, *files.figures])
+    _say_written(written)
 
 
 def _say_written(files: Sequence[Path]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from services.cli.arguments import STORE, find_dataset, open_oracle
+from services.cli.arguments import STORE, AsJson, find_dataset, open_oracle
 from services.cli.console import MESSAGES
 from services.cli.exits import INTERRUPTED
 from services.cli.search_settings import (
@@ -23,13 +23,14 @@ from services.cli.search_settings import (
     enqueued,
     front_within,
     hardware_limits,
+    parse_rungs,
     stored_status,
 )
 from services.cli.stores import StoreOption
 from services.common.errors import ImcnasError, InvalidRequest, Violation, violation
 from services.common.units import parse_count
 from services.hw_oracle.chips import DEFAULT
-from services.searcher.types import Strategy, StudyConfig, StudyState, TrainingLimits
+from services.searcher.types import OnChip, Strategy, StudyConfig, StudyState, TrainingLimits
 
 if TYPE_CHECKING:
     from services.searcher.loop import StopSignal
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 MAX_HOURS_UNASKED = 24.0
 SERVICES = "On other machines"
 WARM = "A warm start"
+ON_CHIP = "Accuracy on the chip"
 LIMITS = "Limits: what is over one is never trained"
 
 
@@ -68,6 +70,9 @@ def command(
     recipe: Annotated[
         str, typer.Option(help="How candidates are trained: a preset (imcnas recipes list), or a .toml file.")
     ] = DEFAULT_RECIPE,
+    rungs: Annotated[
+        str, typer.Option(help="Epochs after which only the best third goes on, such as 6,18 of staged's 54.")
+    ] = "",
     chip: Annotated[str, typer.Option(help="Chip: a preset, or a .toml or MNSIM .ini file.")] = DEFAULT,
     max_latency: Annotated[
         str, typer.Option(help="Of one inference, such as 2ms.", rich_help_panel=LIMITS)
@@ -89,6 +94,16 @@ def command(
     max_macs: Annotated[
         str, typer.Option(help="Of one inference, such as 300M (0: no limit).", rich_help_panel=LIMITS)
     ] = "300M",
+    on_chip: Annotated[
+        bool, typer.Option("--on-chip", help="Go by the accuracy on drawn chips.", rich_help_panel=ON_CHIP)
+    ] = False,
+    draws: Annotated[
+        int, typer.Option(min=1, max=1000, help="Chips drawn for each network.", rich_help_panel=ON_CHIP)
+    ] = 3,
+    fine_tune: Annotated[
+        int,
+        typer.Option(min=0, max=1000, help="Epochs to learn to bear the chip.", rich_help_panel=ON_CHIP),
+    ] = 0,
     enqueue: Annotated[
         list[str] | None,
         typer.Option(
@@ -100,6 +115,7 @@ def command(
     ] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Start even if it may take more than a day.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show the result only.")] = False,
+    as_json: AsJson = False,
     ray: Annotated[
         str, typer.Option(help="Address of a Ray cluster to train on.", rich_help_panel=SERVICES)
     ] = "",
@@ -124,6 +140,10 @@ def command(
 
       imcnas search --objective "pareto(accuracy,latency)" --max-energy 5uJ
 
+      imcnas search --on-chip --chip isaac
+
+      imcnas search --recipe staged --rungs 6,18 --trials 60
+
       imcnas search --strategy evolution --from STUDY --enqueue VGG16-RES32
 
       imcnas search --oracle host:50051 --trainer host:50061
@@ -146,6 +166,9 @@ def command(
     )
     wanted = choices(space, objective, strategy, chip, recipe, seed, startup_trials)
     wanted |= {"limits": training, "hardware_limits": hardware_limits(limits)}
+    wanted["rungs"] = parse_rungs(rungs)
+    if on_chip:
+        wanted["on_chip"] = OnChip(draws=draws, fine_tune_epochs=fine_tune)
     wanted["enqueued"] = enqueued(enqueue or (), wanted["space"])
     opened = None if searcher else Store(store or runs / STORE)
     stop = StopSignal()
@@ -162,9 +185,9 @@ def command(
             name = study or default_name(data.name, space, chip, recipe, wanted, limits)
             config = StudyConfig(name=checked(name), dataset=data, **wanted)
             if opened is None:
-                _watch(source, config, trials, runs, quiet)
+                _watch(source, config, trials, runs, quiet, as_json)
             else:
-                _run(stack, config, trials, workers, runs, quiet, oracle, source, opened, stop, yes)
+                _run(stack, config, trials, workers, runs, quiet, as_json, oracle, source, opened, stop, yes)
     except KeyboardInterrupt:
         MESSAGES.print("Stopped by Ctrl-C; what was finished is kept, and the same command goes on")
         raise typer.Exit(INTERRUPTED) from None
@@ -232,8 +255,8 @@ def _check_hours(seconds: float, yes: bool) -> None:
 
 
 def _run(
-    stack: ExitStack, config: StudyConfig, trials: int, workers: int, runs: Path, quiet: bool, oracle: str,
-    trainer: Any, store: Store, stop: StopSignal, yes: bool,
+    stack: ExitStack, config: StudyConfig, trials: int, workers: int, runs: Path, quiet: bool, as_json: bool,
+    oracle: str, trainer: Any, store: Store, stop: StopSignal, yes: bool,
 ) -> None:  # fmt: skip
     """Run the search in this process and show its result."""
     from services.cli.live import clock, make_view
@@ -244,15 +267,15 @@ def _run(
     seconds = training_seconds(config, trials, workers)
     _check_hours(seconds, yes)
     study = store.open_study(config, trials)
-    if not quiet:
+    if not (quiet or as_json):
         about = f"{trials} trials of {config.space.count():,} configurations by {config.strategy}"
         timing = f"{workers} at once; about {clock(seconds)} of training"
         MESSAGES.print(f"[bold]{config.name}[/bold]: {about}, {timing}")
     try:
-        with make_view(MESSAGES, quiet) as view, _ctrl_c(stop, view.say):
+        with make_view(MESSAGES, quiet, as_json) as view, _ctrl_c(stop, view.say):
             status = run_search(
                 store, study, cost=lambda layers: hardware.evaluate(layers, config.chip),
-                evaluate=trainer.evaluate, workers=workers, on_event=view, stop=stop,
+                trainer=trainer, workers=workers, on_event=view, stop=stop,
             )  # fmt: skip
     except ImcnasError as error:
         if not _may_have_trials(store, study):  # nothing was trained: it could not start as asked
@@ -264,7 +287,7 @@ def _run(
         MESSAGES.print(f"Stopped: {done} of {trials} trials are kept; {_how_to_resume(config)}")
         MESSAGES.print(f"What it found so far: imcnas report {config.name}", markup=False)
         raise typer.Exit(INTERRUPTED)
-    _finish(status, store.trials(study), runs)
+    _finish(status, store.trials(study), runs, as_json)
 
 
 def _may_have_trials(store: Store, study: StudyRecord) -> bool:
@@ -274,18 +297,18 @@ def _may_have_trials(store: Store, study: StudyRecord) -> bool:
         return True
 
 
-def _watch(searcher: Any, config: StudyConfig, trials: int, runs: Path, quiet: bool) -> None:
+def _watch(searcher: Any, config: StudyConfig, trials: int, runs: Path, quiet: bool, as_json: bool) -> None:
     """Start the search on a searcher and show it until it ends; Ctrl-C leaves it running there."""
     from services.cli.live import make_view
     from services.searcher.events import SearchStarted, TrialFinished
 
     study_id = searcher.create(config, trials)
     wanted = searcher.status(study_id).trials_wanted
-    if not quiet:
+    if not (quiet or as_json):
         MESSAGES.print(f"[bold]{config.name}[/bold]: {wanted} trials, on the searcher's workers")
     finished = []
     try:
-        with make_view(MESSAGES, quiet) as view:
+        with make_view(MESSAGES, quiet, as_json) as view:
             view(SearchStarted(study_id=study_id, config=config, trials=(), trials_wanted=wanted))
             for trial in searcher.watch(study_id):
                 finished.append(trial)
@@ -298,17 +321,17 @@ def _watch(searcher: Any, config: StudyConfig, trials: int, runs: Path, quiet: b
             f"imcnas: {error}\nThe searcher keeps the study; {_how_to_resume(config)}", markup=False
         )
         raise typer.Exit(1) from None
-    _finish(searcher.status(study_id), tuple(sorted(finished, key=lambda t: t.number)), runs)
+    _finish(searcher.status(study_id), tuple(sorted(finished, key=lambda t: t.number)), runs, as_json)
 
 
 def _how_to_resume(config: StudyConfig) -> str:
     return f"the same command goes on with study {config.name}"
 
 
-def _finish(status: StudyStatus, trials: Any, runs: Path) -> None:
+def _finish(status: StudyStatus, trials: Any, runs: Path, as_json: bool) -> None:
     from services.cli.report import view_of, write_and_show
 
-    write_and_show(view_of(status, trials), runs / status.config.name, formats=(".png",))
+    write_and_show(view_of(status, trials), runs / status.config.name, (".png",), as_json)
     if status.note:
         MESSAGES.print(f"Note: {status.note}", markup=False)
     if status.failure:

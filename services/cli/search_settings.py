@@ -70,7 +70,11 @@ def default_name(
         (Path(chip).stem, DEFAULT),
     )
     parts += [value for value, default in others if value != default]
-    parts += ["warm"] * bool(wanted["enqueued"])
+    parts += (
+        ["on-chip"] * ("on_chip" in wanted)
+        + [f"rungs-{epochs}" for epochs in wanted["rungs"]]
+        + ["warm"] * bool(wanted["enqueued"])
+    )
     name = re.sub(r"[^A-Za-z0-9._]+", "-", "-".join([*parts, f"seed{wanted['seed']}"]))
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
     return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 9]}-{digest}"
@@ -126,3 +130,11 @@ def front_within(other: StudyStatus, space: SearchSpace) -> tuple[Candidate, ...
         text = f"Note: of the front of {other.config.name}, {len(found)} are evaluated first"
         MESSAGES.print(text + f"; {skipped} are not in this space" * bool(skipped), markup=False)
     return tuple(found)
+
+
+def parse_rungs(text: str) -> tuple[int, ...]:
+    """Read numbers of epochs such as ``6,18``; InvalidRequest for anything else."""
+    parts = [part.strip() for part in text.split(",")] if text.strip() else []
+    if not all(part.isascii() and part.isdigit() and len(part) < 6 for part in parts):
+        raise InvalidRequest.of(violation("--rungs", text, "numbers of epochs with commas, such as 6,18"))
+    return tuple(map(int, parts))

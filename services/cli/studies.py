@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.cli.arguments import AsJson
 from services.cli.console import CONSOLE, MESSAGES
+from services.cli.json_rows import status_row
 from services.cli.stores import StoreOption, existing_store
 from services.common.errors import InvalidRequest, NotPossible, Violation, violation
 
@@ -82,7 +82,7 @@ def list_command(runs: Runs = Path("runs"), store: StoreOption = "", as_json: As
     with existing_store(store, runs) as opened:
         for record in opened.studies():
             _, status, _ = study_and_trials(opened, record.study_id)
-            print(json.dumps(_summary(status), allow_nan=False))
+            print(json.dumps(status_row(status), allow_nan=False))
 
 
 @app.command("show")
@@ -100,7 +100,7 @@ def show(study: Name, runs: Runs = Path("runs"), store: StoreOption = "", as_jso
     with existing_store(store, runs) as opened:
         _, status, trials = study_and_trials(opened, study)
     if as_json:
-        row = _summary(status) | {"config": to_jsonable(status.config)}
+        row = status_row(status) | {"config": to_jsonable(status.config)}
         print(json.dumps(row, allow_nan=False))
         return
     show_outcome(CONSOLE, status)
@@ -228,39 +228,3 @@ def _format_of(out: Path | None) -> Format:
         wanted = "a name that ends in .csv, .json or .parquet, or --format"
         raise InvalidRequest.of(violation("--out", str(out), wanted))
     return Format(ending)
-
-
-def _summary(status: StudyStatus) -> dict[str, Any]:
-    best = status.best
-    return {
-        "study": status.config.name,
-        "study_id": status.study_id,
-        "state": str(status.state),
-        "trials_wanted": status.trials_wanted,
-        "complete": status.complete,
-        "failed": status.failed,
-        "running": status.running,
-        "objective": str(status.config.objective),
-        "dataset": status.config.dataset.name,
-        "best": None if best is None else _trial(best),
-        "front": _trials(status.front),
-        "failure": status.failure,
-        "note": status.note,
-    }
-
-
-def _trials(trials: Sequence[Trial]) -> list[dict[str, Any]]:
-    return [_trial(trial) for trial in trials]
-
-
-def _trial(trial: Trial) -> dict[str, Any]:
-    accuracy = trial.accuracy
-    return {
-        "trial": trial.number,
-        "blocks": str(trial.candidate),
-        "fitness": trial.fitness,
-        "accuracy_frac": accuracy and accuracy.accuracy_frac,
-        "accuracy_stderr_frac": accuracy and accuracy.accuracy_stderr_frac,
-        "latency_ns": trial.cost.latency_ns,
-        "energy_nj": trial.cost.energy_nj,
-    }

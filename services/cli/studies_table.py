@@ -49,10 +49,8 @@ def comparison_rows(found: Comparison) -> list[dict[str, Any]]:
             "trainings": row.trainings,
             "failed": row.status.failed,
             "front": row.front,
-            "highest_accuracy_frac": top.accuracy.accuracy_frac if top and top.accuracy else None,
-            "highest_accuracy_stderr_frac": top.accuracy.accuracy_stderr_frac
-            if top and top.accuracy
-            else None,
+            "highest_accuracy_frac": top.accuracy_frac if top and top.accuracy else None,
+            "highest_accuracy_stderr_frac": top.accuracy_stderr_frac if top and top.accuracy else None,
             "most_accurate": str(top.candidate) if top else None,
             "best": str(best.candidate) if best else None,
             "best_fitness": best.fitness if best else None,
@@ -71,11 +69,10 @@ def comparison_rows(found: Comparison) -> list[dict[str, Any]]:
 
 def _cells(row: Compared) -> tuple[str, ...]:
     best, top = row.status.best, row.most_accurate
-    accuracy = top.accuracy if top else None
     return (
         row.status.config.name,
         str(row.trainings),
-        f"{accuracy.accuracy_frac:.3f} ± {accuracy.accuracy_stderr_frac:.3f}" if accuracy else "",
+        f"{top.accuracy_frac:.3f} ± {top.accuracy_stderr_frac:.3f}" if top else "",
         f"{row.latency_hypervolume:.4f}",
         f"{row.energy_hypervolume:.4f}",
         f"{row.hypervolume:.4f}",

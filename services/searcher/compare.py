@@ -78,7 +78,7 @@ def compare(studies: Sequence[tuple[StudyStatus, Sequence[Trial]]]) -> Compariso
 
 def _compared(status: StudyStatus, trials: Sequence[Trial], latency: float, energy: float) -> Compared:
     points = [
-        (t.cost.latency_ns / latency, t.cost.energy_nj / energy, t.accuracy.accuracy_frac)
+        (t.cost.latency_ns / latency, t.cost.energy_nj / energy, t.accuracy_frac)
         for t in trials
         if t.accuracy is not None
     ]
@@ -101,7 +101,7 @@ def _compared(status: StudyStatus, trials: Sequence[Trial], latency: float, ener
 
 
 def _accuracy_then_speed(trial: Trial) -> tuple[float, float]:
-    return (trial.accuracy.accuracy_frac if trial.accuracy else 0.0, -trial.cost.latency_ns)
+    return (trial.accuracy_frac, -trial.cost.latency_ns)
 
 
 def _notes(studies: Sequence[StudyStatus]) -> list[str]:

@@ -7,6 +7,7 @@ from random import Random
 from services.common.candidate import candidate_layers
 from services.common.layers import macs
 from services.searcher.limits import over_limit
+from services.searcher.rungs import mean_epochs
 from services.searcher.strategies import draw_blocks
 from services.searcher.types import StudyConfig
 from services.trainer.types import DatasetInfo, TrainRecipe
@@ -39,7 +40,8 @@ def training_seconds(config: StudyConfig, trials: int, workers: int, draws: int 
             break
     if not sizes:
         return 0.0
-    return trials * training_time_s(sum(sizes) / len(sizes), config.dataset, recipe) / workers
+    whole_s = trials * training_time_s(sum(sizes) / len(sizes), config.dataset, recipe) / workers
+    return whole_s * mean_epochs(config) / recipe.epochs
 
 
 def training_time_s(network_macs: float, data: DatasetInfo, recipe: TrainRecipe) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise, product
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -28,7 +28,6 @@ from services.common.drawing import (
 from services.common.units import NJ_PER_MJ, NJ_PER_UJ, NS_PER_MS, NS_PER_US, format_energy, format_latency
 from services.searcher.pareto import front_indices
 from services.searcher.types import Proposal, Strategy, StudyStatus, Trial, TrialState
-from services.trainer.types import AccuracyReport
 
 _DRAWN, _MODELLED, _MUTATED, _ENQUEUED = (
     "random draw",
@@ -165,7 +164,8 @@ def _finish(
     about = f"study {config.name} · {config.dataset.name} · objective {config.objective} · {count}"
     head(axes, title, about)
     axes.margins(y=0.12)  # room for the label
-    axes.set_ylabel("validation accuracy (%), ± 1 standard error")
+    which = "accuracy on the chip" if config.on_chip else "validation accuracy"
+    axes.set_ylabel(f"{which} (%), ± 1 standard error")
     style(axes)
     if best is None:
         return
@@ -250,8 +250,8 @@ def _number(trial: Trial) -> float:
 
 
 def _percent(trial: Trial) -> float:
-    return 100 * cast(AccuracyReport, trial.accuracy).accuracy_frac  # only complete trials are drawn
+    return 100 * trial.accuracy_frac
 
 
 def _stderr_percent(trial: Trial) -> float:
-    return 100 * cast(AccuracyReport, trial.accuracy).accuracy_stderr_frac
+    return 100 * trial.accuracy_stderr_frac

@@ -13,6 +13,7 @@ from threading import Thread
 from services.common.errors import ImcnasError, NotPossible, StudyConflict, TrainingFailed
 from services.common.layers import LayerList
 from services.hw_oracle.types import CostReport
+from services.searcher.evaluation import Trainer, evaluate_trial
 from services.searcher.events import (
     EpochDone,
     Event,
@@ -23,16 +24,15 @@ from services.searcher.events import (
 )
 from services.searcher.lease import RENEW_S
 from services.searcher.propose import Proposer, SpaceExhausted
-from services.searcher.ranking import fitness_of
 from services.searcher.rows import StudyRecord
+from services.searcher.rungs import Rungs
 from services.searcher.status import study_status
 from services.searcher.store import Store
 from services.searcher.types import StudyState, StudyStatus, Trial, TrialState
 from services.searcher.versions import versions
-from services.trainer.types import AccuracyReport, EpochReport, EvaluationRequest
+from services.trainer.types import EpochReport
 
 CostFunction = Callable[[LayerList], CostReport]
-EvaluateFunction = Callable[[EvaluationRequest, Callable[[EpochReport], None]], AccuracyReport]
 
 FAILURES_IN_A_ROW = 5
 """So many failed evaluations one after the other are no bad luck: the search stops."""
@@ -43,8 +43,7 @@ class _Outcome:
     """How an evaluation ended."""
 
     number: int
-    result: AccuracyReport | Exception
-    fitness: float | None
+    result: Trial | Exception
     evaluate_s: float
 
 
@@ -71,7 +70,7 @@ def run_search(
     study: StudyRecord,
     *,
     cost: CostFunction,
-    evaluate: EvaluateFunction,
+    trainer: Trainer,
     workers: int = 1,
     on_event: Callable[[Event], None] = lambda _: None,
     stop: StopSignal | None = None,
@@ -89,8 +88,8 @@ def run_search(
         As `Store.open_study` gave it.
     cost : callable
         Hardware cost of a network; ChipTooSmall makes a candidate infeasible.
-    evaluate : callable
-        Trains a candidate and calls its second argument after each epoch. TrainingFailed fails the
+    trainer : Trainer
+        Trains candidates, and judges them on chips where the study asks for it. TrainingFailed fails the
         trial alone; any other error ends the search and leaves the trial to a later run.
     workers : int
         Evaluations in flight.
@@ -104,7 +103,7 @@ def run_search(
     ImcnasError
         What ended the search; the study is marked failed and can be resumed.
     """
-    return _Run(store, study, cost, evaluate, workers, on_event, stop or StopSignal()).run()
+    return _Run(store, study, cost, trainer, workers, on_event, stop or StopSignal()).run()
 
 
 class _Run:
@@ -113,15 +112,16 @@ class _Run:
         store: Store,
         study: StudyRecord,
         cost: CostFunction,
-        evaluate: EvaluateFunction,
+        trainer: Trainer,
         workers: int,
         on_event: Callable[[Event], None],
         stop: StopSignal,
     ) -> None:
-        self.store, self.study, self.evaluate = store, study, evaluate
+        self.store, self.study, self.trainer = store, study, trainer
         self.workers, self.on_event, self.stop = workers, on_event, stop
         self.proposer = Proposer(study.config, cost)
         self.trials: list[Trial] = []
+        self.rungs = Rungs(study.config)
         self.requeued: deque[Trial] = deque()
         self.in_flight = 0
         self.failures_in_a_row = 0
@@ -141,6 +141,7 @@ class _Run:
         """Search as the study's owner."""
         self.trials = list(self.store.trials(self.study))
         self.requeued = deque(t for t in self.trials if t.state is TrialState.RUNNING)
+        self.rungs = Rungs(self.study.config, self.trials)
         self.store.set_state(self.study.study_id, StudyState.RUNNING)
         self.on_event(
             SearchStarted(
@@ -224,43 +225,33 @@ class _Run:
     def work(self, trial: Trial) -> None:
         """Evaluate in a thread of its own; everything reaches the loop through the inbox."""
         config, study_id, inbox = self.study.config, self.study.study_id, self.stop.inbox
-        request = EvaluationRequest(
-            candidate=trial.candidate,
-            dataset=config.dataset.name,
-            recipe=config.recipe,
-            seed=trial.seed,
-            request_id=trial.request_id,
-        )
+
+        def tell(report: EpochReport) -> None:
+            inbox.put(EpochDone(study_id=study_id, number=trial.number, report=report))
+
         begin = time.perf_counter()
-        result: AccuracyReport | Exception
-        value = None
+        result: Trial | Exception
         try:
-            result = self.evaluate(
-                request,
-                lambda report: inbox.put(EpochDone(study_id=study_id, number=trial.number, report=report)),
-            )
-            value = fitness_of(config, trial.candidate, trial.cost, result.accuracy_frac)
+            result = evaluate_trial(config, trial, self.trainer, tell, self.rungs)
         except Exception as error:  # judged by the loop
             result = error
-        inbox.put(_Outcome(trial.number, result, value, time.perf_counter() - begin))
+        inbox.put(_Outcome(trial.number, result, time.perf_counter() - begin))
 
     def tell(self, outcome: _Outcome) -> None:
         """Commit a finished trial; an error that is not the trial's own ends the search."""
         self.in_flight -= 1
         trial, result = self.trials[outcome.number], outcome.result
-        trial = replace(trial, evaluate_s=outcome.evaluate_s, finished_at=time.time())
-        if isinstance(result, AccuracyReport):
+        if isinstance(result, Trial):
             self.failures_in_a_row = 0
-            made_with = replace(trial.versions, torch=result.torch_version)
-            trial = replace(
-                trial, state=TrialState.COMPLETE, accuracy=result, fitness=outcome.fitness, versions=made_with
-            )
+            trial = result
         elif isinstance(result, TrainingFailed):
             self.failures_in_a_row += 1
             trial = replace(trial, state=TrialState.FAILED, failure=str(result))
+            self.rungs.forget(trial.number)  # a resumed search will not know of it
         else:
             self.error = self.error or result
             return
+        trial = replace(trial, evaluate_s=outcome.evaluate_s, finished_at=time.time())
         self.store.finish_trial(self.study, trial)
         self.trials[trial.number] = trial
         self.on_event(TrialFinished(study_id=self.study.study_id, trial=trial))

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Condition, Thread
 from typing import Protocol
 
-from services.common.errors import ImcnasError, StudyConflict, Unavailable
+from services.common.errors import ImcnasError, NotPossible, StudyConflict, Unavailable
 from services.common.layers import LayerList
 from services.hw_oracle.types import ChipConfig, CostReport
+from services.searcher import evaluation
 from services.searcher.events import Event, TrialFinished
 from services.searcher.loop import StopSignal, run_search
-from services.searcher.status import study_status
+from services.searcher.ranking import trial_front
+from services.searcher.status import study_status, study_summary
 from services.searcher.store import Store
-from services.searcher.types import StudyConfig, StudyState, StudyStatus, Trial
-from services.trainer.types import AccuracyReport, DatasetInfo, EpochReport, EvaluationRequest
+from services.searcher.types import StudyConfig, StudyState, StudyStatus, StudySummary, Trial
+from services.trainer.types import DatasetInfo
 
 AWAY_S = 2.0
 """How long a search waits before it asks again for a service that was away."""
@@ -33,12 +36,8 @@ class Oracle(Protocol):
         ...
 
 
-class Trainer(Protocol):
+class Trainer(evaluation.Trainer, Protocol):
     """What the searcher needs of a trainer."""
-
-    def evaluate(self, request: EvaluationRequest, on_epoch: Callable[[EpochReport], None]) -> AccuracyReport:
-        """Train one candidate, reporting each epoch."""
-        ...
 
     def dataset(self, name: str) -> DatasetInfo:
         """Describe a data set; NotFound where there is none of that name."""
@@ -116,13 +115,46 @@ class SearchManager:
         record = self._store.study(study)
         return study_status(record, self._store.trials(record))
 
-    def studies(self) -> tuple[StudyStatus, ...]:
-        """How every study stands, the oldest first."""
-        return tuple(study_status(r, self._store.trials(r)) for r in self._store.studies())
+    def studies(self) -> tuple[StudySummary, ...]:
+        """Every study, the oldest first."""
+        counts = self._store.trial_counts()
+        return tuple(study_summary(r, counts.get(r.study_id, Counter())) for r in self._store.studies())
 
-    def trials(self, study: str, start: int = 0) -> tuple[Trial, ...]:
-        """Trials from number `start` on, their costs without layers."""
-        return self._store.trials(self._store.study(study), start)
+    def trials(self, study: str, start: int = 0, limit: int | None = None) -> tuple[Trial, ...]:
+        """Trials from number `start` on, at most `limit`, their costs without layers."""
+        return self._store.trials(self._store.study(study), start, limit)
+
+    def front(self, study: str, quantities: Sequence[str] = ()) -> tuple[Trial, ...]:
+        """Trials undominated in these quantities, or in those of the study's objective; by rising costs.
+
+        Raises
+        ------
+        InvalidRequest
+            One that is no quantity; or accuracy, or everything else, is missing.
+        """
+        record = self._store.study(study)
+        return trial_front(record.config, self._store.trials(record), quantities)
+
+    def resume(self, study: str, trials_wanted: int | None = None) -> None:
+        """Go on with a study with its own settings, to as many trials as it wanted, or as are wanted now."""
+        record = self._store.study(study)
+        self.create(record.config, record.trials_wanted if trials_wanted is None else trials_wanted)
+
+    def delete(self, study: str) -> None:
+        """Delete a study with its trials.
+
+        Raises
+        ------
+        NotPossible
+            It is running here: cancel it first.
+        StudyConflict
+            Another process runs it.
+        """
+        record = self._store.study(study)
+        with self._changed:
+            if record.study_id in self._running:
+                raise NotPossible(f"study: {record.config.name!r} is running; cancel it, wait for its end")
+            self._store.delete_study(record)
 
     def trial(self, study: str, number: int) -> Trial:
         """One trial, its cost with layers."""
@@ -212,7 +244,7 @@ class SearchManager:
                 self._store,
                 record,
                 cost=lambda layers: self._oracle.evaluate(layers, record.config.chip),
-                evaluate=self._trainer.evaluate,
+                trainer=self._trainer,
                 workers=self._workers,
                 on_event=self._tell,
                 stop=stop,

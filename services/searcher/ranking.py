@@ -50,17 +50,20 @@ def front_of(config: StudyConfig) -> Objective:
     return objective if objective.front else parse_objective(FRONT)
 
 
-def trial_front(config: StudyConfig, trials: Sequence[Trial]) -> tuple[Trial, ...]:
-    """Complete trials undominated in the quantities of `front_of`, by rising costs."""
+def trial_front(
+    config: StudyConfig, trials: Sequence[Trial], quantities: Sequence[str] = ()
+) -> tuple[Trial, ...]:
+    """Complete trials undominated in these quantities, or in those of `front_of`; by rising costs."""
+    front = parse_objective(f"pareto({','.join(quantities)})") if quantities else front_of(config)
     complete = [trial for trial in trials if trial.accuracy is not None]
-    points = trial_points(config, front_of(config), complete)
+    points = trial_points(config, front, complete)
     return tuple(complete[i] for i in front_indices(points))
 
 
 def trial_points(config: StudyConfig, objective: Objective, complete: Sequence[Trial]) -> list[Point]:
     """Coordinates of complete trials, all minimised."""
     return [
-        objective.point(values_of(config, objective, t.candidate, t.cost, t.accuracy.accuracy_frac))
+        objective.point(values_of(config, objective, t.candidate, t.cost, t.accuracy_frac))
         for t in complete
         if t.accuracy is not None
     ]

@@ -26,9 +26,10 @@ NEARLY = 1.05
 _COST = ("latency_ns", "energy_nj", "area_um2", "power_w", "average_power_w", "tiles", "pes", "crossbars")
 _BEFORE = ("number", "state", "proposal", "attempt", "infeasible_proposals", "duplicate_proposals", "fitness")
 _AFTER = ("ask_s", "cost_s", "evaluate_s", "started_at", "finished_at", "network_key", "failure")
+_ON_CHIP = ("on_chip_mean_frac", "on_chip_quantised_frac")
 _ACCURACY = ("accuracy_frac", "accuracy_stderr_frac", "validation_images", "train_s")
 
-COLUMNS = (*_BEFORE, "blocks", *_ACCURACY, *_COST, "on_front", *_AFTER)
+COLUMNS = (*_BEFORE, "blocks", *_ACCURACY, "epochs", *_ON_CHIP, *_COST, "on_front", *_AFTER)
 """Names of what a trial's row holds, in order."""
 
 
@@ -79,8 +80,8 @@ def reading_notes(status: StudyStatus, trials: Sequence[Trial]) -> tuple[str, ..
     if best is None or best.accuracy is None or best.fitness is None:
         return ()
     complete = [trial for trial in trials if trial.fitness is not None]
-    accuracy = best.accuracy.accuracy_frac
-    less = max(0.0, accuracy - best.accuracy.accuracy_stderr_frac)
+    accuracy = best.accuracy_frac
+    less = max(0.0, accuracy - best.accuracy_stderr_frac)
     there, below = (fitness_of(config, best.candidate, best.cost, frac) for frac in (accuracy, less))
     least = best.fitness - abs(there - below)
     close = [
@@ -123,6 +124,8 @@ def trial_rows(status: StudyStatus, trials: Sequence[Trial]) -> list[dict[str, A
         {name: _plain(getattr(trial, name)) for name in _BEFORE}
         | {"blocks": str(trial.candidate)}
         | {name: getattr(trial.accuracy, name, None) for name in _ACCURACY}
+        | {"epochs": len(trial.accuracy.epochs) if trial.accuracy else None}
+        | {name: getattr(trial.on_chip, name.removeprefix("on_chip_"), None) for name in _ON_CHIP}
         | {name: getattr(trial.cost, name) for name in _COST}
         | {"on_front": int(trial.number in front)}
         | {name: getattr(trial, name) for name in _AFTER}

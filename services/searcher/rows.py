@@ -15,7 +15,15 @@ from services.common.codec import dumps, loads, to_jsonable
 from services.common.errors import InvalidInput, NotPossible
 from services.hw_oracle.types import CostReport
 from services.searcher.lease import is_live
-from services.searcher.types import Proposal, StudyConfig, StudyState, Trial, TrialState, Versions
+from services.searcher.types import (
+    OnChipAccuracy,
+    Proposal,
+    StudyConfig,
+    StudyState,
+    Trial,
+    TrialState,
+    Versions,
+)
 from services.trainer.types import AccuracyReport
 
 TABLES = sa.MetaData(
@@ -61,6 +69,8 @@ TRIALS = sa.Table(
     sa.Column("seed", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("chip_hash", sa.String, nullable=False, server_default=""),  # as in cost, for queries
     sa.Column("versions", sa.Text, nullable=False, server_default="{}"),
+    sa.Column("on_chip", sa.Text),
+    sa.Column("rung_accuracies_frac", sa.Text, nullable=False, server_default="[]"),
     sa.Column("finish_order", sa.Integer),  # 0, 1, ... as the study's trials finish: what a watcher counts
     sa.UniqueConstraint("study_id", "network_key"),
     sa.UniqueConstraint("study_id", "finish_order"),
@@ -77,7 +87,10 @@ LAYERS = sa.Table(
 SUMMARY = [column for column in TRIALS.c if column.name not in ("chip_hash", "finish_order")]
 """Columns that `trial_of` reads."""
 
-FINISH = ("state", "accuracy", "fitness", "failure", "evaluate_s", "finished_at", "versions")
+FINISH = (
+    "state", "accuracy", "fitness", "failure", "evaluate_s", "finished_at", "versions", "on_chip",
+    "rung_accuracies_frac",
+)  # fmt: skip
 """Columns that the end of a trial changes."""
 
 
@@ -149,6 +162,8 @@ def trial_values(trial: Trial) -> dict[str, Any]:
         "accuracy": None if trial.accuracy is None else dumps(trial.accuracy),
         "chip_hash": trial.cost.chip_hash,
         "versions": dumps(trial.versions),
+        "on_chip": None if trial.on_chip is None else dumps(trial.on_chip),
+        "rung_accuracies_frac": dumps(trial.rung_accuracies_frac),
     }
 
 
@@ -175,4 +190,6 @@ def trial_of(config: StudyConfig, row: sa.Row[Any]) -> Trial:
         request_id=row.request_id,
         seed=row.seed,
         versions=loads(Versions, row.versions),
+        on_chip=None if row.on_chip is None else loads(OnChipAccuracy, row.on_chip),
+        rung_accuracies_frac=loads(tuple[float, ...], row.rung_accuracies_frac),
     )

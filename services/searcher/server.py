@@ -10,6 +10,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from services.common.convert import to_pb
+from services.common.errors import InvalidRequest, missing
 from services.common.pb.imcnas.v1 import searcher_pb2 as pb
 from services.common.pb.imcnas.v1 import searcher_pb2_grpc
 from services.common.pb.imcnas.v1.trainer_pb2 import DatasetInfo as DatasetInfoMessage
@@ -17,7 +18,7 @@ from services.common.rpc.server import RpcServer, listening, serve_until
 from services.common.rpc.workers import Workers
 from services.common.settings import SearcherSettings
 from services.hw_oracle.client import HwOracle
-from services.searcher.convert import create_from_pb, watch_from_pb, watched_to_pb
+from services.searcher.convert import create_from_pb, page_from_pb, watch_from_pb, watched_to_pb
 from services.searcher.manager import SearchManager
 from services.searcher.metrics import SearcherMetrics
 from services.trainer.client import Trainer
@@ -75,6 +76,54 @@ class SearcherServicer(searcher_pb2_grpc.SearcherServiceServicer):
         """Ask a study to end."""
         await self._workers.run(self._manager.cancel, request.study_id)
         return pb.CancelSearchResponse()
+
+    async def ListSearches(  # noqa: N802
+        self, request: pb.ListSearchesRequest, context: Any
+    ) -> pb.ListSearchesResponse:
+        """List the studies."""
+        start, size = page_from_pb(request)
+        studies = await self._workers.run(self._manager.studies)
+        page, end = studies[start : start + size], start + size
+        return pb.ListSearchesResponse(
+            studies=[to_pb(study, pb.StudySummary) for study in page],
+            next_page_token=_next(end < len(studies), end),
+        )
+
+    async def ListTrials(self, request: pb.ListTrialsRequest, context: Any) -> pb.ListTrialsResponse:  # noqa: N802
+        """List a study's trials."""
+        start, size = page_from_pb(request)
+        trials = await self._workers.run(self._manager.trials, request.study_id, start, size + 1)
+        page = [to_pb(trial, pb.Trial) for trial in trials[:size]]
+        return pb.ListTrialsResponse(trials=page, next_page_token=_next(len(trials) > size, start + size))
+
+    async def GetTrial(self, request: pb.GetTrialRequest, context: Any) -> pb.GetTrialResponse:  # noqa: N802
+        """Tell all of one trial."""
+        if not request.HasField("number"):
+            raise InvalidRequest.of(missing("number", "that of a trial"))
+        trial = await self._workers.run(self._manager.trial, request.study_id, request.number)
+        return pb.GetTrialResponse(trial=to_pb(trial, pb.Trial))
+
+    async def ResumeSearch(  # noqa: N802
+        self, request: pb.ResumeSearchRequest, context: Any
+    ) -> pb.ResumeSearchResponse:
+        """Go on with a study."""
+        wanted = request.trials_wanted if request.HasField("trials_wanted") else None
+        await self._workers.run(self._manager.resume, request.study_id, wanted)
+        return pb.ResumeSearchResponse()
+
+    async def DeleteSearch(self, request: pb.DeleteSearchRequest, context: Any) -> pb.DeleteSearchResponse:  # noqa: N802
+        """Delete a study."""
+        await self._workers.run(self._manager.delete, request.study_id)
+        return pb.DeleteSearchResponse()
+
+    async def GetFront(self, request: pb.GetFrontRequest, context: Any) -> pb.GetFrontResponse:  # noqa: N802
+        """Tell a front."""
+        front = await self._workers.run(self._manager.front, request.study_id, tuple(request.quantities))
+        return pb.GetFrontResponse(trials=[to_pb(trial, pb.Trial) for trial in front])
+
+
+def _next(more: bool, start: int) -> str:
+    return str(start) if more else ""
 
 
 def searcher_server(

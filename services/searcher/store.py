@@ -230,10 +230,10 @@ class Store(Closing):
             connection.execute(TRIALS.delete().where(_of(study)))
             connection.execute(STUDIES.delete().where(STUDIES.c.study_id == study.study_id))
 
-    def trials(self, study: StudyRecord, start: int = 0) -> tuple[Trial, ...]:
-        """Trials from number `start` on, their costs without layers."""
+    def trials(self, study: StudyRecord, start: int = 0, limit: int | None = None) -> tuple[Trial, ...]:
+        """Trials from number `start` on, at most `limit`, their costs without layers."""
         chosen = sa.select(*SUMMARY).where(_of(study), TRIALS.c.number >= start).order_by(TRIALS.c.number)
-        return self._read(study, chosen)
+        return self._read(study, chosen.limit(limit))
 
     def finished_trials(self, study: StudyRecord, cursor: int = 0) -> tuple[Trial, ...]:
         """Trials in the order in which they finished, without the first `cursor`; costs without layers."""

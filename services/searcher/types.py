@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from statistics import fmean
 
 from services.common.candidate import Candidate
 from services.common.errors import InvalidCandidate, InvalidRequest, Violation, violation
@@ -12,7 +13,8 @@ from services.common.layers import Bits
 from services.common.space import SearchSpace
 from services.hw_oracle.types import ChipConfig, CostReport
 from services.searcher.objective import parse_objective
-from services.trainer.types import AccuracyReport, DatasetInfo, TrainRecipe
+from services.trainer.analog_types import check_chips
+from services.trainer.types import AccuracyReport, DatasetInfo, Schedule, TrainRecipe, stderr_frac
 
 
 class Strategy(StrEnum):
@@ -115,6 +117,57 @@ class HardwareLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OnChip:
+    """How candidates are judged on the study's chip; their accuracy there is what the search goes by.
+
+    Parameters
+    ----------
+    draws : int
+        Chips drawn for each candidate, 1 to 1000, the same ones for all: the accuracy is their mean.
+    images : int or None
+        Validation images that are judged; None takes all.
+    fine_tune_epochs : int
+        Epochs in which each network first learns to bear its chip; 0 leaves it as it was trained.
+    """
+
+    draws: int = 3
+    images: int | None = None
+    fine_tune_epochs: int = 0
+
+    def __post_init__(self) -> None:
+        try:
+            check_chips(self.draws, 0, 0, self.images, self.fine_tune_epochs)
+        except InvalidRequest as error:
+            raise InvalidRequest.of(
+                *(Violation(f"on_chip.{v.field}", v.description) for v in error.violations)
+            ) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnChipAccuracy:
+    """Accuracy of one candidate on drawn chips.
+
+    Parameters
+    ----------
+    quantised_frac : float
+        Of its integers, without a chip.
+    draws_frac : tuple of float
+        Of each chip, in the folded form.
+    images : int
+        Validation images that each share is of.
+    """
+
+    quantised_frac: float
+    draws_frac: tuple[float, ...]
+    images: int
+
+    @property
+    def mean_frac(self) -> float:
+        """Mean over the chips."""
+        return fmean(self.draws_frac)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyConfig:
     """Everything that decides a study's trials; two configurations that differ are two studies.
 
@@ -143,6 +196,12 @@ class StudyConfig:
     hardware_limits : HardwareLimits
     enqueued : tuple of Candidate
         Evaluated first, where they are within the limits; of the space.
+    on_chip : OnChip or None
+        None goes by the accuracy in floating point.
+    rungs : tuple of int
+        Epochs after which a candidate is trained on only if it is among the best third of those that came so
+        far (successive halving); rising, fewer than the recipe's, which has to be continuable. Empty trains
+        every candidate to its end.
     """
 
     name: str
@@ -159,6 +218,8 @@ class StudyConfig:
     startup_trials: int = 10
     hardware_limits: HardwareLimits = HardwareLimits()
     enqueued: tuple[Candidate, ...] = ()
+    on_chip: OnChip | None = None
+    rungs: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         wrong = []
@@ -176,12 +237,27 @@ class StudyConfig:
                 self.space.check(candidate)
             except InvalidCandidate as error:
                 wrong += [Violation(f"enqueued[{i}].{v.field}", v.description) for v in error.violations]
+        wrong += self._wrong_rungs()
         try:
             object.__setattr__(self, "objective", parse_objective(self.objective).text)
         except InvalidRequest as error:
             wrong += error.violations
         if wrong:
             raise InvalidRequest.of(*wrong)
+
+    def _wrong_rungs(self) -> list[Violation]:
+        wrong, before = [], 0
+        for i, epochs in enumerate(self.rungs):
+            if not before < epochs < self.recipe.epochs:
+                wanted = f"rising numbers of epochs, fewer than the recipe's {self.recipe.epochs}"
+                wrong.append(violation(f"rungs[{i}]", epochs, wanted))
+            before = epochs
+        if self.rungs and self.recipe.schedule is not Schedule.CONSTANT:
+            fix = "take a continuable recipe, such as staged"
+            wrong.append(violation("rungs", list(self.rungs), "none with a recipe that plans its end", fix))
+        if self.rungs and self.on_chip is not None:
+            wrong.append(violation("rungs", list(self.rungs), "none where the accuracy is that on the chip"))
+        return wrong
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +314,11 @@ class Trial:
     seed : int
         Of its training.
     versions : Versions
+    on_chip : OnChipAccuracy or None
+        None where the study does not ask for it.
+    rung_accuracies_frac : tuple of float
+        Accuracy after each of the study's rungs that it came to; its training ended at the last one unless
+        `accuracy` has all epochs.
     """
 
     number: int
@@ -260,6 +341,49 @@ class Trial:
     request_id: str = ""
     seed: int = 0
     versions: Versions = Versions()
+    on_chip: OnChipAccuracy | None = None
+    rung_accuracies_frac: tuple[float, ...] = ()
+
+    @property
+    def accuracy_frac(self) -> float:
+        """What the search goes by: on the chip where that was asked for, else in float; 0 if unknown."""
+        if self.on_chip is not None:
+            return self.on_chip.mean_frac
+        return 0.0 if self.accuracy is None else self.accuracy.accuracy_frac
+
+    @property
+    def accuracy_stderr_frac(self) -> float:
+        """Its standard error, by the number of images; 0 if unknown."""
+        if self.on_chip is not None:
+            return stderr_frac(self.on_chip.mean_frac, self.on_chip.images)
+        return 0.0 if self.accuracy is None else self.accuracy.accuracy_stderr_frac
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudySummary:
+    """A study in a list; fields as in StudyStatus.
+
+    Parameters
+    ----------
+    study_id, name : str
+    state : StudyState
+    objective : str
+    trials_wanted, complete, failed, running : int
+    created_at : float
+        Unix time in seconds.
+    failure : str
+    """
+
+    study_id: str
+    name: str
+    state: StudyState
+    objective: str
+    trials_wanted: int
+    complete: int
+    failed: int
+    running: int
+    created_at: float
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

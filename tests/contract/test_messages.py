@@ -39,7 +39,15 @@ from services.common.pb.imcnas.v1 import (
 from services.common.space import SearchSpace
 from services.hw_oracle.info import ChipInfo, OracleInfo
 from services.hw_oracle.types import CandidateCosts, ChipConfig, CostReport, GroupedMapping, Pipeline
-from services.searcher.types import HardwareLimits, StudyConfig, StudyStatus, TrainingLimits, Trial
+from services.searcher.types import (
+    HardwareLimits,
+    OnChip,
+    StudyConfig,
+    StudyStatus,
+    StudySummary,
+    TrainingLimits,
+    Trial,
+)
 from services.trainer.analog_types import AdcMode, AnalogConfig, ChipDraw, OnChipReport, OnChipRequest
 from services.trainer.types import (
     AccuracyReport,
@@ -81,6 +89,7 @@ ROOTS: dict[type, type[Message]] = {
     StudyConfig: searcher_pb2.StudyConfig,
     Trial: searcher_pb2.Trial,
     StudyStatus: searcher_pb2.StudyStatus,
+    StudySummary: searcher_pb2.StudySummary,
 }
 
 UNITS = {"ns", "s", "nj", "um2", "w", "nm", "mhz", "v", "ohm", "kb", "gbps", "gsps", "hops", "frac", "nats"}
@@ -341,6 +350,7 @@ MAKERS[StudyConfig] = st.builds(
     startup_trials=st.integers(1, 100),
     objective=st.sampled_from(["accuracy/latency", "pareto(accuracy,energy)"]),
     hardware_limits=MAKERS[HardwareLimits],
+    on_chip=st.none() | st.builds(OnChip, draws=st.integers(1, 9), images=st.none() | st.integers(1, 9)),
 )
 
 

@@ -30,6 +30,7 @@ from services.searcher import propose
 from services.searcher.loop import run_search
 from services.searcher.store import Store
 from services.searcher.types import StudyConfig, StudyStatus, Trial
+from services.trainer.analog_types import AnalogReport, ChipAccuracy, OnChipReport, OnChipRequest
 from services.trainer.types import (
     AccuracyReport,
     DatasetInfo,
@@ -83,6 +84,18 @@ class World:
 
     def dataset(self, name: str) -> DatasetInfo:
         return replace(DATASET, name=name)
+
+    def evaluate_on_chip(
+        self, request: OnChipRequest, on_epoch: Callable[[EpochReport], None]
+    ) -> OnChipReport:
+        report = self.evaluate(request.evaluation, on_epoch)
+        draws = tuple(report.accuracy_frac - 0.01 * (n + 1) for n in range(request.draws))
+        analog = AnalogReport(
+            float_frac=report.accuracy_frac, quantised_frac=report.accuracy_frac - 0.005,
+            folded=ChipAccuracy(draws_frac=draws), exact=None, folded_error=None, images=100,
+            config=request.analog, seed=request.seed,
+        )  # fmt: skip
+        return OnChipReport(accuracy=report, analog=analog)
 
     def evaluate(self, request: EvaluationRequest, on_epoch: Callable[[EpochReport], None]) -> AccuracyReport:
         self.before(request)
@@ -189,5 +202,5 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyStatus, tup
     ):
         patch.setattr(propose, "ATTEMPTS", 5)
         study = store.open_study(study_config(), 12)
-        status = run_search(store, study, cost=world.cost, evaluate=world.evaluate)
+        status = run_search(store, study, cost=world.cost, trainer=world)
         return status, store.trials(study)

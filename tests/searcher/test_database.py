@@ -35,7 +35,7 @@ def search(world, make_config):
 
     def run(store):
         study = store.open_study(make_config(), 6)
-        return run_search(store, study, cost=world.cost, evaluate=world.evaluate)
+        return run_search(store, study, cost=world.cost, trainer=world)
 
     return run
 
@@ -257,7 +257,7 @@ world = World()
 world.before = lambda request: request.request_id.endswith("-2") and os.kill(os.getpid(), signal.SIGKILL)
 store = Store(sys.argv[1])
 study = store.open_study(loads(StudyConfig, sys.stdin.read()), 6)
-run_search(store, study, cost=world.cost, evaluate=world.evaluate)
+run_search(store, study, cost=world.cost, trainer=world)
 """
 
 

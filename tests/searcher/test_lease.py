@@ -61,7 +61,7 @@ def test_trials_of_a_running_study_are_never_cut_down_and_of_another_only_to_tho
     store = open_store()
     study = store.open_study(make_config(), 4)
     assert store.open_study(make_config(), 2).trials_wanted == 4
-    run_search(store, study, cost=world.cost, evaluate=world.evaluate)
+    run_search(store, study, cost=world.cost, trainer=world)
     assert store.open_study(make_config(), 1).trials_wanted == 4
     assert store.study("test").state is StudyState.RUNNING
 
@@ -93,7 +93,7 @@ def test_a_search_renews_its_lease_and_stops_when_somebody_else_took_it(
 
     world.before = steal
     with pytest.raises(StudyConflict, match="is being searched by process 1 on elsewhere"):
-        run_search(ours, study, cost=world.cost, evaluate=world.evaluate)
+        run_search(ours, study, cost=world.cost, trainer=world)
     assert len(ours.trials(study)) == 1
     with pytest.raises(StudyConflict):  # ... and did not let go of what it had lost
         ours.acquire(study.study_id)
@@ -108,7 +108,7 @@ def test_whoever_lost_a_study_says_nothing_of_how_it_stands(open_store, sql, mak
         return world.cost(network)
 
     with pytest.raises(StudyConflict, match="is being searched by process 1 on elsewhere"):
-        run_search(ours, study, cost=cost, evaluate=world.evaluate)
+        run_search(ours, study, cost=cost, trainer=world)
     assert (ours.study("test").state, ours.study("test").failure) == (StudyState.RUNNING, "")
 
 

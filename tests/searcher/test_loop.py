@@ -38,7 +38,7 @@ def search(world):
 
     def run(store, config, trials_wanted, **options):
         study = store.open_study(config, trials_wanted)
-        return run_search(store, study, cost=world.cost, evaluate=world.evaluate, **options)
+        return run_search(store, study, cost=world.cost, trainer=world, **options)
 
     return run
 
@@ -181,7 +181,7 @@ def test_an_oracle_that_is_gone_ends_the_search_after_what_runs(store, make_conf
         return world.cost(network)
 
     with pytest.raises(Unavailable):
-        run_search(store, study, cost=cost, evaluate=world.evaluate, workers=3)
+        run_search(store, study, cost=cost, trainer=world, workers=3)
     assert [t.state for t in store.trials(study)] == [TrialState.COMPLETE] * 2
 
 

@@ -1,4 +1,5 @@
 import threading
+import time
 from itertools import islice
 
 import pytest
@@ -7,6 +8,7 @@ from services.common.errors import NotFound, StudyConflict, TrainingFailed, Unav
 from services.searcher.events import TrialFinished
 from services.searcher.manager import SearchManager
 from services.searcher.types import StudyState
+from tests.trainer.evaluators import Scripted
 
 
 class Oracle:
@@ -22,7 +24,8 @@ def open_manager(tmp_path, world):
     managers = []
 
     def make(**options):
-        managers.append(SearchManager(tmp_path / "studies.db", Oracle(world), world, **options))
+        trainer = options.pop("trainer", world)
+        managers.append(SearchManager(tmp_path / "studies.db", Oracle(world), trainer, **options))
         return managers[-1]
 
     yield make
@@ -167,3 +170,32 @@ def test_an_unknown_study_is_not_found(open_manager):
 
 def test_a_data_set_is_described_as_the_trainer_does(open_manager, world):
     assert open_manager().dataset("mine") == world.dataset("mine")
+
+
+def test_searches_share_a_trainer_fairly(open_manager, make_config, world):
+    order = []
+
+    class OneSlot(Scripted):
+        """One training at a time; the others wait in the order in which they came."""
+
+        def __init__(self):
+            super().__init__(self.train)
+
+        def train(self, job):
+            order.append(job.request.request_id.rpartition("-")[0])
+            until = time.monotonic() + 0.3
+            while not self.queue_length and time.monotonic() < until:  # the other search asks meanwhile
+                time.sleep(0.001)
+            yield world.evaluate(job.request, lambda epoch: None)
+
+    with OneSlot() as trainer:
+        manager = open_manager(trainer=trainer)
+        long = manager.create(make_config(name="long"), 12)
+        while not order:
+            time.sleep(0.001)
+        short = manager.create(make_config(name="short", seed=1), 5)
+        list(manager.watch(short))
+        list(manager.watch(long))
+    begun = order.index(short)
+    ended = len(order) - 1 - order[::-1].index(short)
+    assert order[begun : ended + 1].count(long) in (3, 4, 5)  # by turns

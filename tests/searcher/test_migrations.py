@@ -78,7 +78,7 @@ def test_a_store_of_version_1_opens_with_what_it_knows_of_its_trials(old):
 def test_a_study_of_version_1_goes_on(old, world):
     with Store(old) as store:
         study = store.study("old")
-        status = run_search(store, study, cost=world.cost, evaluate=world.evaluate)
+        status = run_search(store, study, cost=world.cost, trainer=world)
         assert (status.complete, status.failed) == (3, 1)
         assert [t.state for t in store.trials(study)][1] is TrialState.FAILED
     assert world.trained == [f"{study.study_id}-2", f"{study.study_id}-3"]

@@ -8,7 +8,7 @@ from services.searcher.status import latency_hypervolume, study_status
 @pytest.fixture
 def trials(store, make_config, world):
     study = store.open_study(make_config(objective="accuracy"), 10)
-    run_search(store, study, cost=world.cost, evaluate=world.evaluate)
+    run_search(store, study, cost=world.cost, trainer=world)
     return store.trials(study)
 
 

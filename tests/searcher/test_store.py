@@ -77,7 +77,7 @@ def test_what_was_committed_is_there_for_the_next_process(store, where, study, t
 
 def test_trials_are_read_in_the_order_of_their_finish(store, sql, make_config, world):
     study = store.open_study(make_config(), 4)
-    run_search(store, study, cost=world.cost, evaluate=world.evaluate)
+    run_search(store, study, cost=world.cost, trainer=world)
     sql("UPDATE trials SET finish_order = (3 - number) + 100")
     sql("UPDATE trials SET finish_order = finish_order - 100")
     assert [t.number for t in store.finished_trials(study)] == [3, 2, 1, 0]
@@ -147,14 +147,14 @@ def test_a_study_wants_at_least_one_trial(store, make_config):
 
 
 def test_counts_of_all_studies_take_one_query(store, make_config, world):
-    run_search(store, store.open_study(make_config(), 3), cost=world.cost, evaluate=world.evaluate)
+    run_search(store, store.open_study(make_config(), 3), cost=world.cost, trainer=world)
     store.open_study(make_config(name="empty"), 3)
     assert store.trial_counts() == {store.study("test").study_id: {TrialState.COMPLETE: 3}}
 
 
 def test_a_trial_says_what_it_was_made_with(store, sql, make_config, world):
     study = store.open_study(make_config(seed=9), 1)
-    run_search(store, study, cost=world.cost, evaluate=world.evaluate)
+    run_search(store, study, cost=world.cost, trainer=world)
     trial = store.trial(study, 0)
     assert (trial.request_id, trial.seed) == (f"{study.study_id}-0", 9)
     assert trial.versions == Versions(

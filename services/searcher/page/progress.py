@@ -78,7 +78,7 @@ def hypervolumes(ended: Sequence[Trial], field: str, reference: float) -> list[f
     found: list[float | None] = []
     for trial in ended:
         if trial.accuracy is not None:
-            stairs.add(getattr(trial.cost, field) / reference, trial.accuracy.accuracy_frac)
+            stairs.add(getattr(trial.cost, field) / reference, trial.accuracy_frac)
         found.append(stairs.area)
     return found
 

@@ -25,7 +25,7 @@ ENERGY = ("energy", {"mJ": NJ_PER_MJ, "µJ": NJ_PER_UJ, "nJ": 1.0}, "energy_nj")
 
 Quantity = tuple[str, dict[str, float], str]
 
-ACCURACY, TRIAL = Axis(label="validation accuracy (%)"), Axis(label="trial", whole=True)
+ACCURACY, TRIAL = Axis(label="accuracy (%)"), Axis(label="trial", whole=True)
 
 _LOOKS = {
     "random draw": Look.DRAWN,
@@ -152,7 +152,7 @@ def map_chart(view: StudyView) -> Chart:
         x=Axis(label=f"latency of one inference ({latency_unit})", log=is_wide(costs[0])),
         y=Axis(label=f"energy of one inference ({energy_unit})", log=is_wide(costs[1])),
         points=tuple(kind for kind in points if kind.marks), rules=rules,
-        shade=("validation accuracy (%)", low, high),
+        shade=("accuracy (%)", low, high),
     )  # fmt: skip
 
 

@@ -33,6 +33,12 @@ def settings(view: StudyView) -> Iterator[Row]:
     schedule = f"rate {recipe.learning_rate:g}, {recipe.schedule.replace('_', ' ')}"
     yield "recipe", f"{recipe.name}: {recipe.epochs} epochs, batches of {recipe.batch_size}, {schedule}"
     yield "chip", config.chip_name
+    if config.on_chip:
+        epochs = config.on_chip.fine_tune_epochs
+        tuned = f", after {epochs} epochs to bear it" if epochs else ""
+        yield "accuracy", f"on the chip: mean of {config.on_chip.draws} drawn chips{tuned}"
+    else:
+        yield "accuracy", "on the validation images, in floating point"
     widths = f"{bits.input_bits} of inputs, {bits.weight_bits} of weights, {bits.output_bits} of outputs"
     yield "bits", widths
     yield from _limits(view)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 from services.common.candidate import Block, BlockType, Candidate, candidate_layers
 from services.common.errors import ChipTooSmall, InvalidCandidate
@@ -15,7 +15,6 @@ from services.hw_oracle.types import CostReport
 from services.searcher.objective import parse_objective
 from services.searcher.ranking import front_of
 from services.searcher.types import StudyConfig, StudyStatus, Trial, TrialState
-from services.trainer.types import AccuracyReport
 
 Cost = Callable[[LayerList], CostReport]
 
@@ -190,12 +189,12 @@ def network_of(config: StudyConfig, candidate: Candidate) -> LayerList:
 
 def percent(trial: Trial) -> float:
     """Give the accuracy of a complete trial in percent."""
-    return 100 * cast(AccuracyReport, trial.accuracy).accuracy_frac
+    return 100 * trial.accuracy_frac
 
 
 def stderr_percent(trial: Trial) -> float:
     """Give its standard error in percentage points."""
-    return 100 * cast(AccuracyReport, trial.accuracy).accuracy_stderr_frac
+    return 100 * trial.accuracy_stderr_frac
 
 
 def pretty(text: str) -> str:

@@ -254,6 +254,79 @@ class HardwareLimits(_message.Message):
 Global___HardwareLimits: _TypeAlias = HardwareLimits  # noqa: Y015
 
 @_typing.final
+class OnChip(_message.Message):
+    """How candidates are judged on the study's chip: their accuracy there is what the search goes by."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRAWS_FIELD_NUMBER: _builtins.int
+    IMAGES_FIELD_NUMBER: _builtins.int
+    FINE_TUNE_EPOCHS_FIELD_NUMBER: _builtins.int
+    draws: _builtins.int
+    """Chips drawn for each candidate, 1 to 1000, the same ones for all; 3 if not set."""
+    images: _builtins.int
+    """Validation images that are judged; all if not set."""
+    fine_tune_epochs: _builtins.int
+    """Epochs in which each network first learns to bear its chip; 0 if not set."""
+    def __init__(
+        self,
+        *,
+        draws: _builtins.int | None = ...,
+        images: _builtins.int | None = ...,
+        fine_tune_epochs: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_draws", b"_draws", "_fine_tune_epochs", b"_fine_tune_epochs", "_images", b"_images", "draws", b"draws", "fine_tune_epochs", b"fine_tune_epochs", "images", b"images"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_draws", b"_draws", "_fine_tune_epochs", b"_fine_tune_epochs", "_images", b"_images", "draws", b"draws", "fine_tune_epochs", b"fine_tune_epochs", "images", b"images"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__draws: _TypeAlias = _typing.Literal["draws"]  # noqa: Y015
+    _WhichOneofArgType__draws: _TypeAlias = _typing.Literal["_draws", b"_draws"]  # noqa: Y015
+    _WhichOneofReturnType__fine_tune_epochs: _TypeAlias = _typing.Literal["fine_tune_epochs"]  # noqa: Y015
+    _WhichOneofArgType__fine_tune_epochs: _TypeAlias = _typing.Literal["_fine_tune_epochs", b"_fine_tune_epochs"]  # noqa: Y015
+    _WhichOneofReturnType__images: _TypeAlias = _typing.Literal["images"]  # noqa: Y015
+    _WhichOneofArgType__images: _TypeAlias = _typing.Literal["_images", b"_images"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__draws) -> _WhichOneofReturnType__draws | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fine_tune_epochs) -> _WhichOneofReturnType__fine_tune_epochs | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__images) -> _WhichOneofReturnType__images | None: ...
+
+Global___OnChip: _TypeAlias = OnChip  # noqa: Y015
+
+@_typing.final
+class OnChipAccuracy(_message.Message):
+    """Accuracy of one candidate on drawn chips."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUANTISED_FRAC_FIELD_NUMBER: _builtins.int
+    DRAWS_FRAC_FIELD_NUMBER: _builtins.int
+    IMAGES_FIELD_NUMBER: _builtins.int
+    quantised_frac: _builtins.float
+    """Of its integers, without a chip."""
+    images: _builtins.int
+    """Validation images that each share is of."""
+    @_builtins.property
+    def draws_frac(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Of each chip."""
+
+    def __init__(
+        self,
+        *,
+        quantised_frac: _builtins.float = ...,
+        draws_frac: _abc.Iterable[_builtins.float] | None = ...,
+        images: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draws_frac", b"draws_frac", "images", b"images", "quantised_frac", b"quantised_frac"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OnChipAccuracy: _TypeAlias = OnChipAccuracy  # noqa: Y015
+
+@_typing.final
 class StudyConfig(_message.Message):
     """Everything that decides a study's trials."""
 
@@ -273,6 +346,8 @@ class StudyConfig(_message.Message):
     STARTUP_TRIALS_FIELD_NUMBER: _builtins.int
     HARDWARE_LIMITS_FIELD_NUMBER: _builtins.int
     ENQUEUED_FIELD_NUMBER: _builtins.int
+    ON_CHIP_FIELD_NUMBER: _builtins.int
+    RUNGS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The user's name for the study: 1 to 80 letters, digits, dots, underscores or hyphens."""
     objective: _builtins.str
@@ -319,6 +394,16 @@ class StudyConfig(_message.Message):
     def enqueued(self) -> _containers.RepeatedCompositeFieldContainer[_candidate_pb2.Candidate]:
         """Candidates that are evaluated first, where they are within the limits; of the space."""
 
+    @_builtins.property
+    def on_chip(self) -> Global___OnChip:
+        """How candidates are judged on the chip; by their accuracy in floating point if not set."""
+
+    @_builtins.property
+    def rungs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Epochs after which a candidate is trained on only if it is among the best third of those that came so
+        far: rising, fewer than the recipe's, which has to be continuable. Empty trains each to its end.
+        """
+
     def __init__(
         self,
         *,
@@ -336,10 +421,12 @@ class StudyConfig(_message.Message):
         startup_trials: _builtins.int | None = ...,
         hardware_limits: Global___HardwareLimits | None = ...,
         enqueued: _abc.Iterable[_candidate_pb2.Candidate] | None = ...,
+        on_chip: Global___OnChip | None = ...,
+        rungs: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_startup_trials", b"_startup_trials", "bits", b"bits", "chip", b"chip", "dataset", b"dataset", "hardware_limits", b"hardware_limits", "limits", b"limits", "recipe", b"recipe", "seed", b"seed", "space", b"space", "startup_trials", b"startup_trials"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_startup_trials", b"_startup_trials", "bits", b"bits", "chip", b"chip", "dataset", b"dataset", "hardware_limits", b"hardware_limits", "limits", b"limits", "on_chip", b"on_chip", "recipe", b"recipe", "seed", b"seed", "space", b"space", "startup_trials", b"startup_trials"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_startup_trials", b"_startup_trials", "bits", b"bits", "chip", b"chip", "chip_name", b"chip_name", "dataset", b"dataset", "enqueued", b"enqueued", "hardware_limits", b"hardware_limits", "limits", b"limits", "name", b"name", "objective", b"objective", "recipe", b"recipe", "seed", b"seed", "space", b"space", "startup_trials", b"startup_trials", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_startup_trials", b"_startup_trials", "bits", b"bits", "chip", b"chip", "chip_name", b"chip_name", "dataset", b"dataset", "enqueued", b"enqueued", "hardware_limits", b"hardware_limits", "limits", b"limits", "name", b"name", "objective", b"objective", "on_chip", b"on_chip", "recipe", b"recipe", "rungs", b"rungs", "seed", b"seed", "space", b"space", "startup_trials", b"startup_trials", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
@@ -416,6 +503,8 @@ class Trial(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     VERSIONS_FIELD_NUMBER: _builtins.int
+    ON_CHIP_FIELD_NUMBER: _builtins.int
+    RUNG_ACCURACIES_FRAC_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """From 0, in the order of proposal."""
     network_key: _builtins.str
@@ -464,6 +553,14 @@ class Trial(_message.Message):
     def versions(self) -> Global___Versions:
         """What it was made with."""
 
+    @_builtins.property
+    def on_chip(self) -> Global___OnChipAccuracy:
+        """Its accuracy on the chip; not set where the study does not ask for it."""
+
+    @_builtins.property
+    def rung_accuracies_frac(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Accuracy after each of the study's rungs that it came to."""
+
     def __init__(
         self,
         *,
@@ -487,10 +584,12 @@ class Trial(_message.Message):
         request_id: _builtins.str = ...,
         seed: _builtins.int = ...,
         versions: Global___Versions | None = ...,
+        on_chip: Global___OnChipAccuracy | None = ...,
+        rung_accuracies_frac: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fitness", b"_fitness", "accuracy", b"accuracy", "candidate", b"candidate", "cost", b"cost", "fitness", b"fitness", "versions", b"versions"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fitness", b"_fitness", "accuracy", b"accuracy", "candidate", b"candidate", "cost", b"cost", "fitness", b"fitness", "on_chip", b"on_chip", "versions", b"versions"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fitness", b"_fitness", "accuracy", b"accuracy", "ask_s", b"ask_s", "attempt", b"attempt", "candidate", b"candidate", "cost", b"cost", "cost_s", b"cost_s", "duplicate_proposals", b"duplicate_proposals", "evaluate_s", b"evaluate_s", "failure", b"failure", "finished_at", b"finished_at", "fitness", b"fitness", "infeasible_proposals", b"infeasible_proposals", "network_key", b"network_key", "number", b"number", "proposal", b"proposal", "request_id", b"request_id", "seed", b"seed", "started_at", b"started_at", "state", b"state", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fitness", b"_fitness", "accuracy", b"accuracy", "ask_s", b"ask_s", "attempt", b"attempt", "candidate", b"candidate", "cost", b"cost", "cost_s", b"cost_s", "duplicate_proposals", b"duplicate_proposals", "evaluate_s", b"evaluate_s", "failure", b"failure", "finished_at", b"finished_at", "fitness", b"fitness", "infeasible_proposals", b"infeasible_proposals", "network_key", b"network_key", "number", b"number", "on_chip", b"on_chip", "proposal", b"proposal", "request_id", b"request_id", "rung_accuracies_frac", b"rung_accuracies_frac", "seed", b"seed", "started_at", b"started_at", "state", b"state", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__fitness: _TypeAlias = _typing.Literal["fitness"]  # noqa: Y015
     _WhichOneofArgType__fitness: _TypeAlias = _typing.Literal["_fitness", b"_fitness"]  # noqa: Y015
@@ -804,3 +903,367 @@ class CancelSearchResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelSearchResponse: _TypeAlias = CancelSearchResponse  # noqa: Y015
+
+@_typing.final
+class StudySummary(_message.Message):
+    """A study in a list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDY_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    OBJECTIVE_FIELD_NUMBER: _builtins.int
+    TRIALS_WANTED_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    RUNNING_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    study_id: _builtins.str
+    """Its id."""
+    name: _builtins.str
+    """Its name."""
+    state: Global___StudyState.ValueType
+    """Its state."""
+    objective: _builtins.str
+    """What it maximises."""
+    trials_wanted: _builtins.int
+    """Trials to finish."""
+    complete: _builtins.int
+    """Trials that are complete."""
+    failed: _builtins.int
+    """Trials that failed."""
+    running: _builtins.int
+    """Trials that run."""
+    created_at: _builtins.float
+    """Unix time at which it was made, in seconds."""
+    failure: _builtins.str
+    """Why the search failed; empty otherwise."""
+    def __init__(
+        self,
+        *,
+        study_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        state: Global___StudyState.ValueType = ...,
+        objective: _builtins.str = ...,
+        trials_wanted: _builtins.int = ...,
+        complete: _builtins.int = ...,
+        failed: _builtins.int = ...,
+        running: _builtins.int = ...,
+        created_at: _builtins.float = ...,
+        failure: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "created_at", b"created_at", "failed", b"failed", "failure", b"failure", "name", b"name", "objective", b"objective", "running", b"running", "state", b"state", "study_id", b"study_id", "trials_wanted", b"trials_wanted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StudySummary: _TypeAlias = StudySummary  # noqa: Y015
+
+@_typing.final
+class ListSearchesRequest(_message.Message):
+    """Asks for a page of the studies."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Most studies of a page, 1 to 1000; 100 if not set."""
+    page_token: _builtins.str
+    """The last response's next_page_token; empty for the first page."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int | None = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page_size", b"_page_size", "page_size", b"page_size"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page_size", b"_page_size", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__page_size: _TypeAlias = _typing.Literal["page_size"]  # noqa: Y015
+    _WhichOneofArgType__page_size: _TypeAlias = _typing.Literal["_page_size", b"_page_size"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page_size) -> _WhichOneofReturnType__page_size | None: ...
+
+Global___ListSearchesRequest: _TypeAlias = ListSearchesRequest  # noqa: Y015
+
+@_typing.final
+class ListSearchesResponse(_message.Message):
+    """A page of studies."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty on the last one."""
+    @_builtins.property
+    def studies(self) -> _containers.RepeatedCompositeFieldContainer[Global___StudySummary]:
+        """The studies."""
+
+    def __init__(
+        self,
+        *,
+        studies: _abc.Iterable[Global___StudySummary] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "studies", b"studies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSearchesResponse: _TypeAlias = ListSearchesResponse  # noqa: Y015
+
+@_typing.final
+class ListTrialsRequest(_message.Message):
+    """Asks for a page of a study's trials."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDY_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    study_id: _builtins.str
+    """Id or name of the study."""
+    page_size: _builtins.int
+    """Most trials of a page, 1 to 1000; 100 if not set."""
+    page_token: _builtins.str
+    """The last response's next_page_token; empty for the first page."""
+    def __init__(
+        self,
+        *,
+        study_id: _builtins.str = ...,
+        page_size: _builtins.int | None = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page_size", b"_page_size", "page_size", b"page_size"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page_size", b"_page_size", "page_size", b"page_size", "page_token", b"page_token", "study_id", b"study_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__page_size: _TypeAlias = _typing.Literal["page_size"]  # noqa: Y015
+    _WhichOneofArgType__page_size: _TypeAlias = _typing.Literal["_page_size", b"_page_size"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page_size) -> _WhichOneofReturnType__page_size | None: ...
+
+Global___ListTrialsRequest: _TypeAlias = ListTrialsRequest  # noqa: Y015
+
+@_typing.final
+class ListTrialsResponse(_message.Message):
+    """A page of trials."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIALS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty on the last one."""
+    @_builtins.property
+    def trials(self) -> _containers.RepeatedCompositeFieldContainer[Global___Trial]:
+        """The trials."""
+
+    def __init__(
+        self,
+        *,
+        trials: _abc.Iterable[Global___Trial] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "trials", b"trials"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrialsResponse: _TypeAlias = ListTrialsResponse  # noqa: Y015
+
+@_typing.final
+class GetTrialRequest(_message.Message):
+    """Asks for one trial."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDY_ID_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    study_id: _builtins.str
+    """Id or name of the study."""
+    number: _builtins.int
+    """Number of the trial; it has to be set."""
+    def __init__(
+        self,
+        *,
+        study_id: _builtins.str = ...,
+        number: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_number", b"_number", "number", b"number"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_number", b"_number", "number", b"number", "study_id", b"study_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__number: _TypeAlias = _typing.Literal["number"]  # noqa: Y015
+    _WhichOneofArgType__number: _TypeAlias = _typing.Literal["_number", b"_number"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__number) -> _WhichOneofReturnType__number | None: ...
+
+Global___GetTrialRequest: _TypeAlias = GetTrialRequest  # noqa: Y015
+
+@_typing.final
+class GetTrialResponse(_message.Message):
+    """One trial."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def trial(self) -> Global___Trial:
+        """The trial."""
+
+    def __init__(
+        self,
+        *,
+        trial: Global___Trial | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["trial", b"trial"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["trial", b"trial"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTrialResponse: _TypeAlias = GetTrialResponse  # noqa: Y015
+
+@_typing.final
+class ResumeSearchRequest(_message.Message):
+    """Asks to go on with a study."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDY_ID_FIELD_NUMBER: _builtins.int
+    TRIALS_WANTED_FIELD_NUMBER: _builtins.int
+    study_id: _builtins.str
+    """Id or name of the study."""
+    trials_wanted: _builtins.int
+    """Trials to finish; as many as it wanted before if not set."""
+    def __init__(
+        self,
+        *,
+        study_id: _builtins.str = ...,
+        trials_wanted: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_trials_wanted", b"_trials_wanted", "trials_wanted", b"trials_wanted"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_trials_wanted", b"_trials_wanted", "study_id", b"study_id", "trials_wanted", b"trials_wanted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__trials_wanted: _TypeAlias = _typing.Literal["trials_wanted"]  # noqa: Y015
+    _WhichOneofArgType__trials_wanted: _TypeAlias = _typing.Literal["_trials_wanted", b"_trials_wanted"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trials_wanted) -> _WhichOneofReturnType__trials_wanted | None: ...
+
+Global___ResumeSearchRequest: _TypeAlias = ResumeSearchRequest  # noqa: Y015
+
+@_typing.final
+class ResumeSearchResponse(_message.Message):
+    """The study runs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeSearchResponse: _TypeAlias = ResumeSearchResponse  # noqa: Y015
+
+@_typing.final
+class DeleteSearchRequest(_message.Message):
+    """Asks to delete a study."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDY_ID_FIELD_NUMBER: _builtins.int
+    study_id: _builtins.str
+    """Id or name of the study."""
+    def __init__(
+        self,
+        *,
+        study_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["study_id", b"study_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteSearchRequest: _TypeAlias = DeleteSearchRequest  # noqa: Y015
+
+@_typing.final
+class DeleteSearchResponse(_message.Message):
+    """The study is gone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteSearchResponse: _TypeAlias = DeleteSearchResponse  # noqa: Y015
+
+@_typing.final
+class GetFrontRequest(_message.Message):
+    """Asks for a front."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDY_ID_FIELD_NUMBER: _builtins.int
+    QUANTITIES_FIELD_NUMBER: _builtins.int
+    study_id: _builtins.str
+    """Id or name of the study."""
+    @_builtins.property
+    def quantities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Accuracy and costs, such as accuracy and energy; if empty, those of the study's objective, or else
+        accuracy, latency and energy.
+        """
+
+    def __init__(
+        self,
+        *,
+        study_id: _builtins.str = ...,
+        quantities: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quantities", b"quantities", "study_id", b"study_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFrontRequest: _TypeAlias = GetFrontRequest  # noqa: Y015
+
+@_typing.final
+class GetFrontResponse(_message.Message):
+    """A front."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIALS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def trials(self) -> _containers.RepeatedCompositeFieldContainer[Global___Trial]:
+        """Its trials, by rising costs."""
+
+    def __init__(
+        self,
+        *,
+        trials: _abc.Iterable[Global___Trial] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["trials", b"trials"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFrontResponse: _TypeAlias = GetFrontResponse  # noqa: Y015

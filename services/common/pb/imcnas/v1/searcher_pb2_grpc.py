@@ -60,6 +60,36 @@ class SearcherServiceStub:
                 request_serializer=imcnas_dot_v1_dot_searcher__pb2.CancelSearchRequest.SerializeToString,
                 response_deserializer=imcnas_dot_v1_dot_searcher__pb2.CancelSearchResponse.FromString,
                 _registered_method=True)
+        self.ListSearches = channel.unary_unary(
+                '/imcnas.v1.SearcherService/ListSearches',
+                request_serializer=imcnas_dot_v1_dot_searcher__pb2.ListSearchesRequest.SerializeToString,
+                response_deserializer=imcnas_dot_v1_dot_searcher__pb2.ListSearchesResponse.FromString,
+                _registered_method=True)
+        self.ListTrials = channel.unary_unary(
+                '/imcnas.v1.SearcherService/ListTrials',
+                request_serializer=imcnas_dot_v1_dot_searcher__pb2.ListTrialsRequest.SerializeToString,
+                response_deserializer=imcnas_dot_v1_dot_searcher__pb2.ListTrialsResponse.FromString,
+                _registered_method=True)
+        self.GetTrial = channel.unary_unary(
+                '/imcnas.v1.SearcherService/GetTrial',
+                request_serializer=imcnas_dot_v1_dot_searcher__pb2.GetTrialRequest.SerializeToString,
+                response_deserializer=imcnas_dot_v1_dot_searcher__pb2.GetTrialResponse.FromString,
+                _registered_method=True)
+        self.ResumeSearch = channel.unary_unary(
+                '/imcnas.v1.SearcherService/ResumeSearch',
+                request_serializer=imcnas_dot_v1_dot_searcher__pb2.ResumeSearchRequest.SerializeToString,
+                response_deserializer=imcnas_dot_v1_dot_searcher__pb2.ResumeSearchResponse.FromString,
+                _registered_method=True)
+        self.DeleteSearch = channel.unary_unary(
+                '/imcnas.v1.SearcherService/DeleteSearch',
+                request_serializer=imcnas_dot_v1_dot_searcher__pb2.DeleteSearchRequest.SerializeToString,
+                response_deserializer=imcnas_dot_v1_dot_searcher__pb2.DeleteSearchResponse.FromString,
+                _registered_method=True)
+        self.GetFront = channel.unary_unary(
+                '/imcnas.v1.SearcherService/GetFront',
+                request_serializer=imcnas_dot_v1_dot_searcher__pb2.GetFrontRequest.SerializeToString,
+                response_deserializer=imcnas_dot_v1_dot_searcher__pb2.GetFrontResponse.FromString,
+                _registered_method=True)
 
 
 class SearcherServiceServicer:
@@ -103,6 +133,48 @@ class SearcherServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSearches(self, request, context):
+        """Lists the studies, the oldest first, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTrials(self, request, context):
+        """Lists the trials of a study by number, page by page; the layers of their costs are left out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTrial(self, request, context):
+        """Tells all of one trial, with the layers of its cost.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeSearch(self, request, context):
+        """Goes on with a study that was cancelled, has failed, or is to have more trials; with its own settings.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteSearch(self, request, context):
+        """Deletes a study that is not running, with its trials.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetFront(self, request, context):
+        """Tells which trials are undominated in the quantities asked for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SearcherServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -130,6 +202,36 @@ def add_SearcherServiceServicer_to_server(servicer, server):
                     servicer.CancelSearch,
                     request_deserializer=imcnas_dot_v1_dot_searcher__pb2.CancelSearchRequest.FromString,
                     response_serializer=imcnas_dot_v1_dot_searcher__pb2.CancelSearchResponse.SerializeToString,
+            ),
+            'ListSearches': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSearches,
+                    request_deserializer=imcnas_dot_v1_dot_searcher__pb2.ListSearchesRequest.FromString,
+                    response_serializer=imcnas_dot_v1_dot_searcher__pb2.ListSearchesResponse.SerializeToString,
+            ),
+            'ListTrials': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTrials,
+                    request_deserializer=imcnas_dot_v1_dot_searcher__pb2.ListTrialsRequest.FromString,
+                    response_serializer=imcnas_dot_v1_dot_searcher__pb2.ListTrialsResponse.SerializeToString,
+            ),
+            'GetTrial': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTrial,
+                    request_deserializer=imcnas_dot_v1_dot_searcher__pb2.GetTrialRequest.FromString,
+                    response_serializer=imcnas_dot_v1_dot_searcher__pb2.GetTrialResponse.SerializeToString,
+            ),
+            'ResumeSearch': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeSearch,
+                    request_deserializer=imcnas_dot_v1_dot_searcher__pb2.ResumeSearchRequest.FromString,
+                    response_serializer=imcnas_dot_v1_dot_searcher__pb2.ResumeSearchResponse.SerializeToString,
+            ),
+            'DeleteSearch': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteSearch,
+                    request_deserializer=imcnas_dot_v1_dot_searcher__pb2.DeleteSearchRequest.FromString,
+                    response_serializer=imcnas_dot_v1_dot_searcher__pb2.DeleteSearchResponse.SerializeToString,
+            ),
+            'GetFront': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFront,
+                    request_deserializer=imcnas_dot_v1_dot_searcher__pb2.GetFrontRequest.FromString,
+                    response_serializer=imcnas_dot_v1_dot_searcher__pb2.GetFrontResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -268,6 +370,168 @@ class SearcherService:
             '/imcnas.v1.SearcherService/CancelSearch',
             imcnas_dot_v1_dot_searcher__pb2.CancelSearchRequest.SerializeToString,
             imcnas_dot_v1_dot_searcher__pb2.CancelSearchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSearches(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imcnas.v1.SearcherService/ListSearches',
+            imcnas_dot_v1_dot_searcher__pb2.ListSearchesRequest.SerializeToString,
+            imcnas_dot_v1_dot_searcher__pb2.ListSearchesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTrials(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imcnas.v1.SearcherService/ListTrials',
+            imcnas_dot_v1_dot_searcher__pb2.ListTrialsRequest.SerializeToString,
+            imcnas_dot_v1_dot_searcher__pb2.ListTrialsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTrial(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imcnas.v1.SearcherService/GetTrial',
+            imcnas_dot_v1_dot_searcher__pb2.GetTrialRequest.SerializeToString,
+            imcnas_dot_v1_dot_searcher__pb2.GetTrialResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeSearch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imcnas.v1.SearcherService/ResumeSearch',
+            imcnas_dot_v1_dot_searcher__pb2.ResumeSearchRequest.SerializeToString,
+            imcnas_dot_v1_dot_searcher__pb2.ResumeSearchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteSearch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imcnas.v1.SearcherService/DeleteSearch',
+            imcnas_dot_v1_dot_searcher__pb2.DeleteSearchRequest.SerializeToString,
+            imcnas_dot_v1_dot_searcher__pb2.DeleteSearchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFront(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/imcnas.v1.SearcherService/GetFront',
+            imcnas_dot_v1_dot_searcher__pb2.GetFrontRequest.SerializeToString,
+            imcnas_dot_v1_dot_searcher__pb2.GetFrontResponse.FromString,
             options,
             channel_credentials,
             insecure,

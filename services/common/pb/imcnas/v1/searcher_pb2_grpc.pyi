@@ -47,6 +47,18 @@ class SearcherServiceStub:
     """
     CancelSearch: _grpc.UnaryUnaryMultiCallable[_searcher_pb2.CancelSearchRequest, _searcher_pb2.CancelSearchResponse]
     """Asks a study to end once its running trials have; without effect where it has ended."""
+    ListSearches: _grpc.UnaryUnaryMultiCallable[_searcher_pb2.ListSearchesRequest, _searcher_pb2.ListSearchesResponse]
+    """Lists the studies, the oldest first, page by page."""
+    ListTrials: _grpc.UnaryUnaryMultiCallable[_searcher_pb2.ListTrialsRequest, _searcher_pb2.ListTrialsResponse]
+    """Lists the trials of a study by number, page by page; the layers of their costs are left out."""
+    GetTrial: _grpc.UnaryUnaryMultiCallable[_searcher_pb2.GetTrialRequest, _searcher_pb2.GetTrialResponse]
+    """Tells all of one trial, with the layers of its cost."""
+    ResumeSearch: _grpc.UnaryUnaryMultiCallable[_searcher_pb2.ResumeSearchRequest, _searcher_pb2.ResumeSearchResponse]
+    """Goes on with a study that was cancelled, has failed, or is to have more trials; with its own settings."""
+    DeleteSearch: _grpc.UnaryUnaryMultiCallable[_searcher_pb2.DeleteSearchRequest, _searcher_pb2.DeleteSearchResponse]
+    """Deletes a study that is not running, with its trials."""
+    GetFront: _grpc.UnaryUnaryMultiCallable[_searcher_pb2.GetFrontRequest, _searcher_pb2.GetFrontResponse]
+    """Tells which trials are undominated in the quantities asked for."""
 
 @_typing.type_check_only
 class SearcherServiceAsyncStub(SearcherServiceStub):
@@ -67,6 +79,18 @@ class SearcherServiceAsyncStub(SearcherServiceStub):
     """
     CancelSearch: _aio.UnaryUnaryMultiCallable[_searcher_pb2.CancelSearchRequest, _searcher_pb2.CancelSearchResponse]  # type: ignore[assignment]
     """Asks a study to end once its running trials have; without effect where it has ended."""
+    ListSearches: _aio.UnaryUnaryMultiCallable[_searcher_pb2.ListSearchesRequest, _searcher_pb2.ListSearchesResponse]  # type: ignore[assignment]
+    """Lists the studies, the oldest first, page by page."""
+    ListTrials: _aio.UnaryUnaryMultiCallable[_searcher_pb2.ListTrialsRequest, _searcher_pb2.ListTrialsResponse]  # type: ignore[assignment]
+    """Lists the trials of a study by number, page by page; the layers of their costs are left out."""
+    GetTrial: _aio.UnaryUnaryMultiCallable[_searcher_pb2.GetTrialRequest, _searcher_pb2.GetTrialResponse]  # type: ignore[assignment]
+    """Tells all of one trial, with the layers of its cost."""
+    ResumeSearch: _aio.UnaryUnaryMultiCallable[_searcher_pb2.ResumeSearchRequest, _searcher_pb2.ResumeSearchResponse]  # type: ignore[assignment]
+    """Goes on with a study that was cancelled, has failed, or is to have more trials; with its own settings."""
+    DeleteSearch: _aio.UnaryUnaryMultiCallable[_searcher_pb2.DeleteSearchRequest, _searcher_pb2.DeleteSearchResponse]  # type: ignore[assignment]
+    """Deletes a study that is not running, with its trials."""
+    GetFront: _aio.UnaryUnaryMultiCallable[_searcher_pb2.GetFrontRequest, _searcher_pb2.GetFrontResponse]  # type: ignore[assignment]
+    """Tells which trials are undominated in the quantities asked for."""
 
 class SearcherServiceServicer(metaclass=_abc_1.ABCMeta):
     """Runs studies in the background; a study outlives the call that made it."""
@@ -114,5 +138,53 @@ class SearcherServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_searcher_pb2.CancelSearchResponse, _abc.Awaitable[_searcher_pb2.CancelSearchResponse]]:
         """Asks a study to end once its running trials have; without effect where it has ended."""
+
+    @_abc_1.abstractmethod
+    def ListSearches(
+        self,
+        request: _searcher_pb2.ListSearchesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_searcher_pb2.ListSearchesResponse, _abc.Awaitable[_searcher_pb2.ListSearchesResponse]]:
+        """Lists the studies, the oldest first, page by page."""
+
+    @_abc_1.abstractmethod
+    def ListTrials(
+        self,
+        request: _searcher_pb2.ListTrialsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_searcher_pb2.ListTrialsResponse, _abc.Awaitable[_searcher_pb2.ListTrialsResponse]]:
+        """Lists the trials of a study by number, page by page; the layers of their costs are left out."""
+
+    @_abc_1.abstractmethod
+    def GetTrial(
+        self,
+        request: _searcher_pb2.GetTrialRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_searcher_pb2.GetTrialResponse, _abc.Awaitable[_searcher_pb2.GetTrialResponse]]:
+        """Tells all of one trial, with the layers of its cost."""
+
+    @_abc_1.abstractmethod
+    def ResumeSearch(
+        self,
+        request: _searcher_pb2.ResumeSearchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_searcher_pb2.ResumeSearchResponse, _abc.Awaitable[_searcher_pb2.ResumeSearchResponse]]:
+        """Goes on with a study that was cancelled, has failed, or is to have more trials; with its own settings."""
+
+    @_abc_1.abstractmethod
+    def DeleteSearch(
+        self,
+        request: _searcher_pb2.DeleteSearchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_searcher_pb2.DeleteSearchResponse, _abc.Awaitable[_searcher_pb2.DeleteSearchResponse]]:
+        """Deletes a study that is not running, with its trials."""
+
+    @_abc_1.abstractmethod
+    def GetFront(
+        self,
+        request: _searcher_pb2.GetFrontRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_searcher_pb2.GetFrontResponse, _abc.Awaitable[_searcher_pb2.GetFrontResponse]]:
+        """Tells which trials are undominated in the quantities asked for."""
 
 def add_SearcherServiceServicer_to_server(servicer: SearcherServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
