@@ -197,7 +197,7 @@ class Evaluator(JobRunner):
             analog = self._judged.get(request)
             if analog is None:
                 data = self._datasets.load(evaluation.dataset)
-                analog = cast("AnalogReport", self._do(job, data, caller, hear))
+                analog = cast("AnalogReport", self._do(job, data, caller, hear, admitted=True))
                 self._judged.put(request, analog)
             else:
                 for draw in analog.chips():

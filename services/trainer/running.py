@@ -92,9 +92,18 @@ class JobRunner(Closing, ABC):
         """Make the job of that name end soon with Cancelled; from any thread, and without waiting."""
 
     def _do(
-        self, make: Callable[[], Job], data: Dataset, caller: Caller, hear: Callable[[Item], None]
+        self,
+        make: Callable[[], Job],
+        data: Dataset,
+        caller: Caller,
+        hear: Callable[[Item], None],
+        *,
+        admitted: bool = False,
     ) -> Result:
-        """Do a job on one worker after the other until none is lost; `make` makes it for each of them."""
+        """Do a job on one worker after the other until none is lost; `make` makes it for each of them.
+
+        `admitted` is as of `Slots.take`.
+        """
         outcome: Literal["complete", "failed", "cancelled"] = "cancelled"
         begun: float | None = None
         epochs = lost_workers = 0
@@ -103,7 +112,7 @@ class JobRunner(Closing, ABC):
         try:
             with self._limited(caller) as begin_to_count:
                 while job is None or broken < ATTEMPTS:
-                    with self._slots.take(caller, again=job is not None) as worker:
+                    with self._slots.take(caller, again=job is not None, admitted=admitted) as worker:
                         job = make()  # not before: others may have left more to go on from meanwhile
                         if begun is None:
                             begun = time.monotonic()

@@ -81,8 +81,10 @@ class Slots(Generic[W]):
             return self._changed.wait_for(lambda: not self._busy, timeout_s)
 
     @contextmanager
-    def take(self, caller: Caller, *, again: bool = False) -> Iterator[W]:
+    def take(self, caller: Caller, *, again: bool = False, admitted: bool = False) -> Iterator[W]:
         """Lend a worker; `again` for a caller whose worker was lost, who goes first.
+
+        `admitted` is who is not refused for those who wait: half of what it asked for is done.
 
         Raises
         ------
@@ -93,7 +95,7 @@ class Slots(Generic[W]):
         Unavailable
             There is no worker, and callers are refused until one comes.
         """
-        worker = self._next(caller, again)
+        worker = self._next(caller, again, again or admitted)
         try:
             yield worker
         finally:
@@ -103,10 +105,10 @@ class Slots(Generic[W]):
                     self._idle.append(worker)
                 self._changed.notify_all()
 
-    def _next(self, caller: Caller, again: bool) -> W:
+    def _next(self, caller: Caller, again: bool, admitted: bool) -> W:
         me = object()
         with self._changed:
-            if not again and len(self._waiting) >= self.queue_limit > 0 and not self._idle:
+            if not admitted and len(self._waiting) >= self.queue_limit > 0 and not self._idle:
                 raise Overloaded(f"{self.queue_limit} evaluations wait for a slot already: try again later")
             (self._waiting.appendleft if again else self._waiting.append)(me)
         ahead = -1

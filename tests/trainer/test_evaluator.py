@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
 import pytest
 import torch
-from safetensors.torch import load
+from safetensors.torch import load, save
 
 from services.common.errors import Cancelled, EvaluationCancelled, ImcnasError, InvalidRequest, NotPossible
-from services.trainer.analog_types import AnalogConfig, OnChipRequest
+from services.trainer.analog_types import AnalogConfig, AnalogReport, ChipAccuracy, OnChipRequest
 from services.trainer.artifacts import Artifacts
 from services.trainer.cache import ResultCache
 from services.trainer.data import Dataset, Registry
@@ -20,15 +20,26 @@ from services.trainer.evaluator import Evaluator
 from services.trainer.inline import InlineTrainer
 from services.trainer.jobs import ChipJob, Item, Job
 from services.trainer.running import Ended
-from services.trainer.types import EpochReport, Schedule, TrainRecipe, Weights
+from services.trainer.types import AccuracyReport, EpochReport, Schedule, TrainRecipe, Weights
 from tests.trainer.evaluators import Scripted, request
 from tests.trainer.scripted import REPORT
+
+ON_CHIP = AnalogReport(
+    float_frac=0.3,
+    quantised_frac=0.3,
+    folded=ChipAccuracy(draws_frac=(0.2,)),
+    exact=None,
+    folded_error=None,
+    images=400,
+    config=AnalogConfig(),
+    seed=0,
+)
 
 
 def train_alone(job: Job) -> Iterator[Item]:
     """Keep weights and a report; chips are never to be judged."""
     assert not isinstance(job, ChipJob)
-    yield Weights(data=b"learnt")
+    yield Weights(data=save({"weight": torch.zeros(1)}))
     yield REPORT
 
 
@@ -44,6 +55,37 @@ def test_an_evaluation_on_chips_can_be_ended_between_its_training_and_its_chips(
 
     with Scripted(train_alone, on_end=training_ended) as trainer, pytest.raises(error):
         trainer.evaluate_on_chip(OnChipRequest(evaluation=request(request_id="a")))
+
+
+def test_who_was_trained_is_not_refused_its_chips_because_others_wait() -> None:
+    other_runs, go_on = Event(), Event()
+
+    def run(job: Job) -> Iterator[Item]:
+        if isinstance(job, ChipJob):
+            yield ON_CHIP
+        elif job.request.seed == 0:
+            yield from train_alone(job)
+        else:
+            other_runs.set()
+            assert go_on.wait(30)
+            yield REPORT
+
+    with ThreadPoolExecutor(2) as threads:
+
+        def fill_the_queue(ended: Ended) -> None:
+            if not other_runs.is_set():
+                others.append(threads.submit(trainer.evaluate, request(seed=1)))
+                assert other_runs.wait(30)
+                others.append(threads.submit(trainer.evaluate, request(seed=2)))
+                while trainer.queue_length < 1:
+                    Event().wait(0.001)
+
+        others: list[Future[AccuracyReport]] = []
+        with Scripted(run, queue_limit=1, on_end=fill_the_queue) as trainer:
+            asked = OnChipRequest(evaluation=request())
+            report = trainer.evaluate_on_chip(asked, on_queued=lambda place: place.ahead and go_on.set())
+            assert report.analog is ON_CHIP
+            assert [other.result(30) for other in others] == [REPORT, REPORT]
 
 
 def test_an_evaluation_can_be_cancelled_while_its_data_are_read() -> None:
