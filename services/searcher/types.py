@@ -10,11 +10,15 @@ from statistics import fmean
 from services.common.candidate import Candidate
 from services.common.errors import InvalidCandidate, InvalidRequest, Violation, violation
 from services.common.layers import Bits
+from services.common.limited import at_most
 from services.common.space import SearchSpace
 from services.hw_oracle.types import ChipConfig, CostReport
 from services.searcher.objective import parse_objective
 from services.trainer.analog_types import check_chips
 from services.trainer.types import AccuracyReport, DatasetInfo, Schedule, TrainRecipe, stderr_frac
+
+MAX_ENQUEUED, MAX_RUNGS = 1000, 100
+"""Most candidates that a study evaluates first, and rungs that it has."""
 
 
 class Strategy(StrEnum):
@@ -217,9 +221,9 @@ class StudyConfig:
     seed: int = 0
     startup_trials: int = 10
     hardware_limits: HardwareLimits = HardwareLimits()
-    enqueued: tuple[Candidate, ...] = ()
+    enqueued: tuple[Candidate, ...] = at_most(MAX_ENQUEUED, ())
     on_chip: OnChip | None = None
-    rungs: tuple[int, ...] = ()
+    rungs: tuple[int, ...] = at_most(MAX_RUNGS, ())
 
     def __post_init__(self) -> None:
         wrong = []
@@ -232,6 +236,8 @@ class StudyConfig:
             wrong.append(violation("seed", self.seed, "0 <= value < 2**31"))
         if self.startup_trials < 1:
             wrong.append(violation("startup_trials", self.startup_trials, "1 or more"))
+        if len(self.enqueued) > MAX_ENQUEUED:
+            wrong.append(violation("enqueued", f"{len(self.enqueued)} candidates", f"at most {MAX_ENQUEUED}"))
         for i, candidate in enumerate(self.enqueued):
             try:
                 self.space.check(candidate)
