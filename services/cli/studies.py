@@ -14,6 +14,7 @@ from services.cli.console import CONSOLE, MESSAGES
 from services.cli.json_rows import status_row
 from services.cli.stores import StoreOption, existing_store
 from services.common.errors import InvalidRequest, NotPossible, Violation, violation
+from services.searcher.types import StudyState
 
 if TYPE_CHECKING:
     from services.searcher.rows import StudyRecord
@@ -224,6 +225,30 @@ def delete(
         for record in records:
             opened.delete_study(record)
             print(f"Deleted: {record.config.name}")
+
+
+@app.command("cancel")
+def cancel(
+    studies: Annotated[list[str], typer.Argument(metavar="STUDY...", help="Names.")],
+    searcher: Annotated[str, typer.Option(help="Searcher that runs them, host:port.")],
+) -> None:
+    """End searches that a searcher runs, once what they train has ended.
+
+    What was found is kept, and the search can be gone on with. A search
+    of this machine is ended by Ctrl-C where it runs.
+
+    For example:
+
+      imcnas studies cancel mine --searcher host:50071
+    """
+    from services.searcher.client import Searcher
+
+    with Searcher(searcher) as remote:
+        for name in dict.fromkeys(studies):
+            state = remote.status(name).state
+            remote.cancel(name)
+            said = "ends when its running trials have" if state is StudyState.RUNNING else f"is {state}"
+            print(f"{name}: {said}")
 
 
 def _format_of(out: Path | None) -> Format:

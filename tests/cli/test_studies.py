@@ -8,10 +8,12 @@ import json
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
 
+from services.searcher import client
 from services.searcher.store import Store
 from services.searcher.types import HardwareLimits, StudyState
 from tests.cli.conftest import Command
@@ -180,3 +182,35 @@ def test_several_studies_are_one_page(studies):
     text = Path("runs/first+other/report.html").read_text()
     assert "2 studies side by side" in text
     assert "runs/first+other/figures/compared_latency.png (.svg, .pdf)" in out
+
+
+def test_a_search_at_a_searcher_is_ended_by_its_name(imcnas, monkeypatch):
+    told = []
+
+    class Remote:
+        def __init__(self, address):
+            told.append(address)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def status(self, name):
+            return SimpleNamespace(state=StudyState.RUNNING if name == "runs" else StudyState.FINISHED)
+
+        def cancel(self, name):
+            told.append(name)
+
+    monkeypatch.setattr(client, "Searcher", Remote)
+    code, out, _ = imcnas("studies", "cancel", "runs", "ended", "--searcher", "host:50071")
+    assert code == 0
+    assert told == ["host:50071", "runs", "ended"]
+    assert out.splitlines() == ["runs: ends when its running trials have", "ended: is finished"]
+
+
+def test_a_searcher_that_is_not_there_is_named(imcnas):
+    code, _, err = imcnas("studies", "cancel", "mine", "--searcher", "127.0.0.1:1")
+    assert code == 2
+    assert "127.0.0.1:1" in err
