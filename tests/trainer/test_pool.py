@@ -201,12 +201,13 @@ def test_a_ray_of_our_own_listens_to_this_machine_alone(pool: RayTrainer) -> Non
 
 
 DRIVER = """
-import time
+import signal, time
 from services.trainer.pool import RayTrainer
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 with RayTrainer(1) as pool:
     try:
         print(*pool.worker_pids, flush=True)
-        while True:  # not signal.pause(): a signal that comes just before it would be waited for in vain
+        while True:
             time.sleep(0.05)
     except KeyboardInterrupt:
         print("interrupted", flush=True)
@@ -242,6 +243,7 @@ import os, signal, sys
 from ray._private.node import Node
 from services.trainer.pool import RayTrainer
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 start = Node.start_raylet
 
 def interrupted(*given, **named):
