@@ -59,7 +59,18 @@ _RETRIED = {
         "GetChip",
         "GetServerInfo",
     ),
-    "imcnas.v1.SearcherService": ("GetDataset", "CreateSearch", "GetSearch", "CancelSearch"),
+    "imcnas.v1.SearcherService": (
+        "GetDataset",
+        "CreateSearch",
+        "GetSearch",
+        "CancelSearch",
+        "ListSearches",
+        "ListTrials",
+        "GetTrial",
+        "ResumeSearch",
+        "DeleteSearch",
+        "GetFront",
+    ),
     "imcnas.v1.TrainerService": ("CancelEvaluation", "GetDataset", "GetServerInfo"),
 }
 
