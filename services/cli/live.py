@@ -77,6 +77,7 @@ class _Progress:
         self.wanted = self.epochs = 0
         self.unit = ""
         self.config: StudyConfig | None = None
+        self._front: tuple[Trial, ...] | None = None
         self.finished_before = 0
         self.started = time.monotonic()
 
@@ -97,6 +98,7 @@ class _Progress:
             case TrialFinished():
                 self.running.pop(event.trial.number, None)
                 self.trials[event.trial.number] = event.trial
+                self._front = None
             case SearchFinished():
                 pass
         self.show(event)
@@ -146,7 +148,9 @@ class _Progress:
         """Name the front, in short."""
         if self.config is None:
             return ""
-        front = trial_front(self.config, list(self.trials.values()))
+        if self._front is None:  # drawn far more often than it changes
+            self._front = trial_front(self.config, list(self.trials.values()))
+        front = self._front
         shown = ", ".join(str(trial.candidate) for trial in front[-FRONT_SHOWN:])
         of = ", ".join(front_of(self.config).front)
         return f"{len(front)} of {of}: {'..., ' * (len(front) > FRONT_SHOWN)}{shown}" if front else "none yet"

@@ -12,7 +12,7 @@ from services.searcher.types import StudyStatus, Trial
 _TEXTS = ("state", "proposal", "blocks", "network_key", "failure")
 _COUNTS = (
     "number", "attempt", "infeasible_proposals", "duplicate_proposals", "validation_images", "tiles", "pes",
-    "crossbars", "on_front",
+    "crossbars", "on_front", "epochs",
 )  # fmt: skip
 
 

@@ -12,7 +12,15 @@ from services.common.errors import TrainingFailed, one_of
 from services.common.layers import LayerList, macs, params
 from services.common.units import MW_PER_W, NJ_PER_UJ, NS_PER_MS, UM2_PER_MM2
 from services.hw_oracle.types import CostReport
-from services.searcher.expression import QUANTITIES, Expression, Values, build, parse_tree, wrong
+from services.searcher.expression import (
+    QUANTITIES,
+    Expression,
+    Values,
+    build,
+    parse_expression,
+    parse_tree,
+    wrong,
+)
 
 ACCURACY = "accuracy"
 
@@ -102,7 +110,7 @@ def parse_objective(text: str) -> Objective:
             raise wrong(text, f"quantities in pareto(...) that are {one_of(QUANTITIES, unknown[0])}")
         if ACCURACY not in names or len(set(names)) < 2 or len(set(names)) < len(names) or tree.keywords:
             raise wrong(text, "pareto(accuracy, ...) with one or more other quantities, each once")
-        accuracy = build(parse_tree(ACCURACY), ACCURACY)
+        accuracy = parse_expression(ACCURACY)
         return Objective(f"pareto({','.join(names)})", accuracy, tuple(names))
     expression = build(tree, text)
     if ACCURACY not in expression.uses:

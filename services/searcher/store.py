@@ -226,8 +226,6 @@ class Store(Closing):
         """
         with self._transaction() as connection:
             self._take(connection, study.study_id)
-            connection.execute(LAYERS.delete().where(LAYERS.c.study_id == study.study_id))
-            connection.execute(TRIALS.delete().where(_of(study)))
             connection.execute(STUDIES.delete().where(STUDIES.c.study_id == study.study_id))
 
     def trials(self, study: StudyRecord, start: int = 0, limit: int | None = None) -> tuple[Trial, ...]:

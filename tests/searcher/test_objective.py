@@ -112,7 +112,8 @@ def test_what_is_no_objective_is_refused_with_what_is_wrong(text, told):
 @given(st.text("accurylten/*+-()1.pow ms", max_size=40) | st.text(max_size=40))
 def test_any_text_is_an_objective_or_refused(text):
     with suppress(InvalidRequest):
-        parse_objective(text)
+        objective = parse_objective(text)
+        assert parse_objective(objective.text) == objective
 
 
 def test_where_an_objective_has_no_value_the_trial_fails_and_says_where():
