@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 
 from services.common.candidate import Block
 from services.common.space import SearchSpace
-from services.searcher.strategies import draw_blocks
+from services.searcher.strategies import Losses, draw_blocks
 from services.searcher.types import Trial, TrialState
 
 POPULATION = 20
@@ -41,7 +41,7 @@ class EvolutionStrategy:
         self,
         space: SearchSpace,
         startup_trials: int,
-        losses: Callable[[Sequence[Trial]], Mapping[int, float]],
+        losses: Losses,
     ) -> None:
         self._space = space
         self._startup_trials = startup_trials

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from random import Random
 
 from services.common.candidate import Block, Candidate, candidate_layers
@@ -18,7 +17,7 @@ from services.hw_oracle.types import CostReport
 from services.searcher.evolution import EvolutionStrategy, mutations
 from services.searcher.limits import over_hardware_limit, over_limit
 from services.searcher.ranking import best_trial, losses
-from services.searcher.strategies import Asker, RandomStrategy, draw_blocks
+from services.searcher.strategies import Asker, Losses, RandomStrategy, draw_blocks
 from services.searcher.types import Proposal, Strategy, StudyConfig, Trial, TrialState
 
 ATTEMPTS = 50
@@ -70,7 +69,8 @@ class Proposer:
     def __init__(self, config: StudyConfig, cost: Callable[[LayerList], CostReport]) -> None:
         self._config = config
         self._cost = cost
-        self._asker = make_strategy(config)
+        self._asker = make_strategy(config, self._losses)
+        self._known: Mapping[int, float] | None = None
 
     def propose(self, history: Sequence[Trial]) -> Proposed:
         """Propose the candidate of trial number ``len(history)``.
@@ -81,6 +81,7 @@ class Proposer:
             When none is left.
         """
         begin = time.perf_counter()
+        self._known = None
         config, batch_size = self._config, self._config.recipe.batch_size
         known = {trial.network_key for trial in history}
         infeasible = duplicates = 0
@@ -120,6 +121,12 @@ class Proposer:
             )
         raise SpaceExhausted(_exhausted(config.space, len(history), reason))
 
+    def _losses(self, trials: Sequence[Trial]) -> Mapping[int, float]:
+        """Rank the trials once a proposal: every attempt at it builds on the same ones."""
+        if self._known is None:
+            self._known = losses(self._config, trials)
+        return self._known
+
     def _proposals(self, history: Sequence[Trial]) -> Iterator[tuple[Proposal, int, tuple[Block, ...]]]:
         """Yield proposals in order of preference; the caller takes the first that is feasible and new."""
         space, number = self._config.space, len(history)
@@ -143,16 +150,16 @@ class Proposer:
                 yield Proposal.DRAW, ATTEMPTS, draw_blocks(space, rng)
 
 
-def make_strategy(config: StudyConfig) -> Asker:
+def make_strategy(config: StudyConfig, losses: Losses) -> Asker:
     """Make the strategy that a study names."""
     match config.strategy:
         case Strategy.TPE:
             # Here and not above, so that Hyperopt is loaded only by what searches with it.
             from services.searcher.tpe import TpeStrategy
 
-            return TpeStrategy(config.space, config.startup_trials, partial(losses, config))
+            return TpeStrategy(config.space, config.startup_trials, losses)
         case Strategy.EVOLUTION:
-            return EvolutionStrategy(config.space, config.startup_trials, partial(losses, config))
+            return EvolutionStrategy(config.space, config.startup_trials, losses)
         case Strategy.RANDOM:
             return RandomStrategy(config.space)
 

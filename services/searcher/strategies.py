@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Protocol
 
 from services.common.candidate import Block
 from services.common.space import SearchSpace
 from services.searcher.types import Trial
+
+Losses = Callable[[Sequence[Trial]], Mapping[int, float]]
+"""Given trials, what is minimised, by the numbers of those that are complete."""
 
 
 class Asker(Protocol):

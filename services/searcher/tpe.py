@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -12,7 +12,7 @@ from hyperopt.base import JOB_STATE_DONE, JOB_STATE_NEW, trials_from_docs
 from services.common.candidate import Block
 from services.common.space import SearchSpace
 from services.searcher.space import blocks_of, hyperopt_domain, point_of
-from services.searcher.strategies import draw_blocks
+from services.searcher.strategies import Losses, draw_blocks
 from services.searcher.types import Trial, TrialState
 
 CANDIDATES = 24
@@ -39,7 +39,7 @@ class TpeStrategy:
         self,
         space: SearchSpace,
         startup_trials: int,
-        losses: Callable[[Sequence[Trial]], Mapping[int, float]],
+        losses: Losses,
     ) -> None:
         self._space = space
         self._losses = losses
